@@ -1,0 +1,81 @@
+# Cherokee Operator. `make` lists the targets; `make demo` and `make test` do all set-up by themselves.
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+
+# demo and test clusters live side by side on one machine (tests/cluster/README.md).
+export CLUSTER_NAME ?= demo
+export GPU_ACCESS ?= dra
+export CHEROKEE_CACHE ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/cherokee-operator
+CLUSTER_TOOL := tests/cluster/cluster
+TARGET := $(or $(CARGO_TARGET_DIR),target)
+PROGRAMS := $(TARGET)/debug
+
+.PHONY: help
+help: ## List the targets
+	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: demo demo-down
+demo: ## Build all, boot a two-node cluster with simulated GPUs, install, and answer queries
+	@demo/demo.sh
+
+demo-down: ## End the demo's cluster
+	@$(CLUSTER_TOOL) down
+
+.PHONY: test test-unit test-cluster
+test: ## Everything: lints, unit and property tests, API server, two nodes (all set-up included)
+	@tests/run.sh all
+
+test-unit: ## Lints, unit and property tests: no cluster
+	@tests/run.sh unit
+
+test-cluster: ## Tests on the two-node cluster (leave it up with KEEP=1)
+	@tests/run.sh cluster
+
+.PHONY: bench
+bench: ## Measure what docs/benchmarks.md reports
+	@bench/bench.sh
+
+.PHONY: build images
+build: ## Build the programs
+	@cargo build --workspace --bins
+
+images: build ## Build the container images (OCI archives) into the target folder
+	@images/build.sh $(TARGET)/images $(PROGRAMS)
+
+.PHONY: cluster-up cluster-down kubeconfig gateway-url bin
+cluster-up: ## Boot the local cluster (CLUSTER_NAME, GPU_ACCESS=dra|device-plugin, CLUSTER=current)
+	@$(CLUSTER_TOOL) up
+
+cluster-down: ## End the local cluster and leave nothing behind
+	@$(CLUSTER_TOOL) down
+
+kubeconfig: ## Print the path of the cluster's kubeconfig (use make -s)
+	@$(CLUSTER_TOOL) kubeconfig
+
+gateway-url: ## Print the address of the gateway as seen from this machine (use make -s)
+	@$(CLUSTER_TOOL) gateway-url cherokee cherokee-gateway
+
+bin: ## Print the folder with kubectl, helm and kubectl-cherokee (use make -s)
+	@mkdir -p $(TARGET)/bin && ln -sf "$$($(CLUSTER_TOOL) bin)"/{kubectl,helm} $(TARGET)/bin/ && \
+	  ln -sf "$$(realpath $(PROGRAMS))/cherokee" $(TARGET)/bin/kubectl-cherokee && realpath $(TARGET)/bin
+
+.PHONY: gen check fmt lint deny check-cuda
+gen: ## Generate the CRD, the chart's copy of it and manifests/install.yaml
+	@cargo xtask gen && cargo xtask render --helm "$$($(CLUSTER_TOOL) bin)/helm"
+
+check: ## Compare the generated files and the architecture's arrows with the code
+	@cargo xtask gen --check && cargo xtask check
+
+fmt: ## Format the code
+	@cargo fmt --all && gofmt -w tests/cluster
+
+lint: ## Formatting and clippy, warnings are errors
+	@cargo fmt --all --check && cargo clippy --workspace --all-targets -- -D warnings
+
+deny: ## Licences, sources, bans and advisories of the dependencies (installs cargo-deny)
+	@command -v cargo-deny >/dev/null || cargo install --locked cargo-deny; cargo deny check bans licenses sources
+
+check-cuda: ## Compile the engine for CUDA (sm_120) without a GPU; installs the toolchain, takes many minutes
+	@crates/engine/check-cuda.sh

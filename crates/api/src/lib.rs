@@ -1,0 +1,17 @@
+//! The `CherokeeCluster` resource: types, CEL rules, defaults and names. No client, no clock.
+//!
+//! [`cluster`] holds the spec, one file a part beside it; [`status`] what the operator answers; [`names`] every label,
+//! annotation, condition and reason that leaves the operator.
+
+pub mod accelerator;
+pub mod cluster;
+pub mod gateway;
+pub mod memory;
+pub mod model;
+pub mod names;
+pub mod role;
+pub mod schema;
+pub mod status;
+
+pub use cluster::{CherokeeCluster, CherokeeClusterSpec, Strategy};
+pub use status::CherokeeClusterStatus;

@@ -1,0 +1,135 @@
+//! Every label, annotation, condition, reason and child name that leaves the operator.
+
+/// Field manager of all that the operator applies.
+pub const FIELD_MANAGER: &str = "cherokee-operator";
+/// Value of `app.kubernetes.io/managed-by` on all children.
+pub const MANAGED_BY: &str = "cherokee-operator";
+
+/// Labels.
+pub mod label {
+    /// Name of the CherokeeCluster that owns the object.
+    pub const CLUSTER: &str = "cherokee.ai/cluster";
+    /// Name of the slot that the object serves.
+    pub const SLOT: &str = "cherokee.ai/slot";
+    /// On a node: its GPUs are simulated. Set by test clusters; reported as condition `Simulated`.
+    pub const SIMULATED_GPUS: &str = "cherokee.ai/simulated-gpus";
+    /// Which part of a cluster the object is: `worker`, `gateway`, `autonomic`, `memory`.
+    pub const COMPONENT: &str = "app.kubernetes.io/component";
+    /// Name of the product.
+    pub const NAME: &str = "app.kubernetes.io/name";
+    /// Same value as [`CLUSTER`].
+    pub const INSTANCE: &str = "app.kubernetes.io/instance";
+    /// Always [`super::MANAGED_BY`].
+    pub const MANAGED_BY: &str = "app.kubernetes.io/managed-by";
+}
+
+/// Annotations.
+pub mod annotation {
+    /// On a CherokeeCluster, followed by a role's name: `<from>/<until>` in RFC 3339, when the role is to be awake beside
+    /// its windows.
+    pub const WAKE_PREFIX: &str = "wake.cherokee.ai/";
+    /// On a slot's Deployment: the device that it holds, as `<node>/<uuid>`. Holds are read from here, never from status.
+    pub const DEVICE: &str = "cherokee.ai/device";
+    /// On a pod template: hash of what it reads at start (config, password), so that a change restarts it.
+    pub const CONFIG_HASH: &str = "cherokee.ai/config-hash";
+}
+
+/// Types of conditions.
+pub mod condition {
+    /// All that should run runs. Carries the worst reason of the others.
+    pub const READY: &str = "Ready";
+    /// Someone answers the default route now.
+    pub const AVAILABLE: &str = "Available";
+    /// The spec holds together and this version can serve it.
+    pub const ACCEPTED: &str = "Accepted";
+    /// Every role that wants a device has one.
+    pub const PLACED: &str = "Placed";
+    /// Every slot that should run is ready.
+    pub const WORKERS_READY: &str = "WorkersReady";
+    /// The muscle memory is ready, or disabled.
+    pub const CACHE_READY: &str = "CacheReady";
+    /// The autonomic daemon is ready.
+    pub const DAEMONS_READY: &str = "DaemonsReady";
+    /// At least one gateway is ready.
+    pub const GATEWAY_READY: &str = "GatewayReady";
+    /// Only while true: on the way to Ready.
+    pub const RECONCILING: &str = "Reconciling";
+    /// Only while true: it will not become Ready without a change.
+    pub const STALLED: &str = "Stalled";
+    /// Only while true: some device is simulated.
+    pub const SIMULATED: &str = "Simulated";
+}
+
+/// Reasons of conditions and events.
+pub mod reason {
+    /// All is as it should be.
+    pub const READY: &str = "Ready";
+    /// A role of the default route answers.
+    pub const SERVING: &str = "Serving";
+    /// The spec is accepted.
+    pub const VALID: &str = "Valid";
+    /// Every role has its device.
+    pub const PLACED: &str = "Placed";
+    /// `spec.suspend` is true.
+    pub const SUSPENDED: &str = "Suspended";
+    /// A window edge inside its budget.
+    pub const TRANSITIONING: &str = "Transitioning";
+    /// Parts are starting.
+    pub const STARTING: &str = "Starting";
+    /// By the calendar nobody answers the default route now.
+    pub const ASLEEP: &str = "Asleep";
+    /// Someone should answer the default route and nobody does.
+    pub const NO_WORKER: &str = "NoWorker";
+    /// The spec contradicts itself.
+    pub const INVALID_SPEC: &str = "InvalidSpec";
+    /// A later version serves this.
+    pub const NOT_YET_SUPPORTED: &str = "NotYetSupported";
+    /// The roles do not have the form that `spec.strategy` names.
+    pub const STRATEGY_MISMATCH: &str = "StrategyMismatch";
+    /// The stored object could not be read.
+    pub const UNREADABLE: &str = "Unreadable";
+    /// A referenced Secret or claim does not exist.
+    pub const REFERENCE_NOT_FOUND: &str = "ReferenceNotFound";
+    /// Cache disabled by the spec.
+    pub const DISABLED: &str = "Disabled";
+    /// A pod keeps failing.
+    pub const POD_FAILING: &str = "PodFailing";
+    /// The worker found no GPU.
+    pub const NO_GPU: &str = "NoGpu";
+    /// The worker reports another device than planned.
+    pub const DEVICE_DRIFT: &str = "DeviceDrift";
+    /// Some node's GPUs are simulated.
+    pub const SIMULATED_GPUS: &str = "SimulatedGpus";
+}
+
+/// Names of children.
+pub mod child {
+    /// ConfigMap with the layout document.
+    pub fn layout(cluster: &str) -> String {
+        format!("{cluster}-layout")
+    }
+    /// ConfigMap with the autonomic daemon's hints.
+    pub fn hints(cluster: &str) -> String {
+        format!("{cluster}-hints")
+    }
+    /// Redis: StatefulSet, Service and ConfigMap.
+    pub fn memory(cluster: &str) -> String {
+        format!("{cluster}-memory")
+    }
+    /// Secret with the generated Redis password.
+    pub fn memory_password(cluster: &str) -> String {
+        format!("{cluster}-memory-password")
+    }
+    /// Gateway: Deployment, Service, PodDisruptionBudget, ServiceAccount.
+    pub fn gateway(cluster: &str) -> String {
+        format!("{cluster}-gateway")
+    }
+    /// Autonomic daemon: Deployment, ServiceAccount.
+    pub fn autonomic(cluster: &str) -> String {
+        format!("{cluster}-autonomic")
+    }
+    /// ServiceAccount of workers; it has no rights and mounts no token.
+    pub fn worker(cluster: &str) -> String {
+        format!("{cluster}-worker")
+    }
+}

@@ -1,0 +1,1 @@
+//! The daemon that tends memories: thermal decay, eviction and hints.

@@ -1,0 +1,1 @@
+//! The programs: kubectl-cherokee and the multi-call binary.

@@ -1,0 +1,1 @@
+//! Consolidation jobs of a dream worker: checkpointed and resumable.

@@ -1,0 +1,1 @@
+//! The front door: admission, memory look-up, routing, fallback and streaming.

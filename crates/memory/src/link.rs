@@ -1,0 +1,118 @@
+//! The line to Redis: one multiplexed connection, deadlines, and a breaker.
+
+use crate::{Error, Options, breaker};
+use breaker::Breaker;
+use redis::{
+    Client, FromRedisValue, RedisError, RedisResult, Script,
+    aio::{ConnectionManager, ConnectionManagerConfig},
+};
+use std::{
+    future::Future,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
+};
+
+/// Longest time that a query by day waits for the memory.
+pub(crate) const QUERY: Duration = Duration::from_millis(50);
+/// Longest time for work that no client waits for.
+pub(crate) const WORK: Duration = Duration::from_secs(5);
+/// Longest time to connect.
+const CONNECT: Duration = Duration::from_secs(1);
+
+/// The line. Clones share it.
+#[derive(Clone)]
+pub(crate) struct Link {
+    client: Client,
+    shared: Arc<Mutex<Shared>>,
+}
+
+struct Shared {
+    manager: ConnectionManager,
+    breaker: Breaker,
+}
+
+impl Link {
+    /// A line that connects at the first question, or at once in the background. Needs a tokio runtime.
+    pub(crate) fn new(options: &Options) -> Result<Self, Error> {
+        let client = Client::open(options.connection.clone())?;
+        let manager = dial(&client)?;
+        let shared = Shared { manager, breaker: Breaker::default() };
+        Ok(Self { client, shared: Arc::new(Mutex::new(shared)) })
+    }
+
+    /// Asks something and waits at most `limit`.
+    pub(crate) async fn ask<T, F, Fut>(&self, limit: Duration, question: F) -> Result<T, Error>
+    where
+        F: FnOnce(ConnectionManager) -> Fut,
+        Fut: Future<Output = RedisResult<T>>,
+    {
+        let manager = {
+            let mut shared = self.lock();
+            if !shared.breaker.allows(Instant::now()) {
+                return Err(Error::Resting(breaker::FAILURES));
+            }
+            shared.manager.clone()
+        };
+        let outcome = match tokio::time::timeout(limit, question(manager)).await {
+            Ok(outcome) => outcome.map_err(Error::Redis),
+            Err(_) => Err(Error::Timeout(limit.as_millis())),
+        };
+        match &outcome {
+            Ok(_) => self.lock().breaker.answered(),
+            Err(Error::Redis(refusal)) if is_refusal(refusal) => self.lock().breaker.answered(),
+            Err(_) => self.failed(),
+        }
+        outcome
+    }
+
+    /// Runs a script on the keys under `prefix`.
+    pub(crate) async fn run<T: FromRedisValue>(
+        &self,
+        limit: Duration,
+        script: &Script,
+        prefix: &str,
+        arguments: &[&str],
+    ) -> Result<T, Error> {
+        let mut call = script.key(prefix);
+        for argument in arguments {
+            call.arg(*argument);
+        }
+        self.ask(limit, |mut manager| async move { call.invoke_async(&mut manager).await }).await
+    }
+
+    /// Counts a failure; an open breaker also gets a new connection: the old one may be stuck for good, on a pod that vanished
+    /// without a word or on a password that was refused.
+    fn failed(&self) {
+        let mut shared = self.lock();
+        if shared.breaker.failed(Instant::now())
+            && let Ok(manager) = dial(&self.client)
+        {
+            shared.manager = manager;
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Shared> {
+        self.shared.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Whether the server answered, with a no: then the line is fine.
+fn is_refusal(error: &RedisError) -> bool {
+    error.code().is_some_and(|code| !matches!(code, "WRONGPASS" | "NOAUTH"))
+}
+
+/// A connection that is being made in the background, so that no query's short deadline cuts the attempt.
+fn dial(client: &Client) -> RedisResult<ConnectionManager> {
+    let config = ConnectionManagerConfig::new()
+        .set_number_of_retries(0)
+        .set_connection_timeout(Some(CONNECT))
+        .set_response_timeout(Some(WORK));
+    let manager = ConnectionManager::new_lazy_with_config(client.clone(), config)?;
+    let mut first = manager.clone();
+    tokio::spawn(async move {
+        if let Err(error) = redis::cmd("PING").exec_async(&mut first).await {
+            tracing::debug!(%error, "redis is not there yet");
+        }
+    });
+    Ok(manager)
+}

@@ -1,0 +1,1 @@
+//! What tests need: builders, a real control plane, conditions with a deadline.

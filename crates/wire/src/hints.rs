@@ -1,0 +1,28 @@
+//! Hints: what the autonomic daemon asks of the next plan. ConfigMap `<cluster>-hints`, key [`KEY`].
+//!
+//! A hint is an input, bounded by the spec; it never creates or deletes a child by itself.
+
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// Key of the document in its ConfigMap.
+pub const KEY: &str = "hints.json";
+
+/// What the daemon asks for.
+#[derive(Clone, Debug, Default, Deserialize, Serialize, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+pub struct Hints {
+    /// Roles to wake, by name.
+    #[serde(default)]
+    pub wake: BTreeMap<String, Wake>,
+}
+
+/// One role to wake and for how long.
+#[derive(Clone, Debug, Deserialize, Serialize, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+pub struct Wake {
+    /// Start, RFC 3339.
+    pub from: String,
+    /// End, RFC 3339; cut to the role's `onDemand.maxDuration`.
+    pub until: String,
+}

@@ -1,0 +1,62 @@
+//! What a worker says of itself at `GET /status`.
+
+use serde::{Deserialize, Serialize};
+
+/// State of one worker process.
+#[derive(Clone, Debug, Deserialize, Serialize, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+pub struct WorkerStatus {
+    /// Models that it answers for.
+    pub models: Vec<String>,
+    /// Device that it computes on.
+    pub device: Device,
+    /// Memory of that device, in MiB.
+    pub memory: Memory,
+    /// Queries being answered.
+    pub running: u32,
+    /// Queries waiting for a place.
+    pub waiting: u32,
+    /// Whether it takes new queries.
+    pub draining: bool,
+}
+
+/// Device that a worker found.
+#[derive(Clone, Debug, Deserialize, Serialize, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+pub struct Device {
+    /// What computes.
+    pub kind: DeviceKind,
+    /// Product name, as the driver gives it.
+    pub name: String,
+    /// UUID of the GPU that the pod was given; absent in CPU mode.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub uuid: Option<String>,
+}
+
+/// What computes.
+#[derive(Clone, Copy, Debug, Deserialize, Serialize, PartialEq, Eq)]
+#[serde(rename_all = "lowercase")]
+pub enum DeviceKind {
+    /// A CUDA GPU.
+    Cuda,
+    /// The CPU, as `accelerator.mode: CPU` asks.
+    Cpu,
+    /// The CPU, standing in for a simulated GPU that the pod was given.
+    Simulated,
+}
+
+/// Memory use, in MiB.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Serialize, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+pub struct Memory {
+    /// Model weights.
+    pub weights_mib: u64,
+    /// KV cache as allocated.
+    pub kv_cache_mib: u64,
+    /// Set aside for activations and the runtime.
+    pub reserve_mib: u64,
+    /// Sum of the three: the engine never exceeds it.
+    pub total_mib: u64,
+    /// What the process really holds: device memory on CUDA, resident set elsewhere.
+    pub observed_mib: u64,
+}

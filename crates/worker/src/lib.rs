@@ -1,0 +1,1 @@
+//! The HTTP server over the engine: OpenAI endpoints, model download, admission and drain.

@@ -1,0 +1,49 @@
+#!/bin/bash
+# From nothing to an answer: builds, boots a two-node cluster with simulated GPUs, installs the operator with Helm, applies
+# one CherokeeCluster and asks it the same question twice, then lets the dream worker at it. `make demo` calls this.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+. demo/lib.sh
+
+need_tools
+step "Building the programs (the first time takes some minutes)"
+cargo build --workspace --bins
+step "Booting cluster \`$CLUSTER_NAME\`: two nodes, bluefin with 1 and redfin with 2 simulated GPUs"
+make -s cluster-up
+step "Building and loading the images: operator, worker, Redis, and a small real model"
+images_up
+step "Installing the operator with Helm"
+operator_up
+step "Applying one CherokeeCluster: conscious on bluefin, dream and backup on redfin"
+show kubectl get nodes -L nvidia.com/gpu.count,cherokee.ai/simulated-gpus
+kubectl create namespace "$NAMESPACE" --dry-run=client -o yaml | kubectl apply -f - >/dev/null
+kubectl label --overwrite namespace "$NAMESPACE" pod-security.kubernetes.io/enforce=restricted >/dev/null
+sed "s#MODEL_IMAGE#$MODEL#" manifests/demo/layer.yaml | kubectl apply -n "$NAMESPACE" -f -
+waiting "the cluster to be Ready" kubectl wait -n "$NAMESPACE" ckc/cherokee --for=condition=Ready --timeout=600s
+show kubectl get -n "$NAMESPACE" ckc
+show kubectl get -n "$NAMESPACE" pods -o wide
+
+question="Name three things that a river and a memory have in common."
+step "A question to the conscious worker"
+ask "$question"
+step "The same question again: muscle memory answers"
+ask "$question"
+
+step "Waking the dream worker outside its window (2 to 6 AM)"
+show kubectl cherokee dream -n "$NAMESPACE" cherokee --for 20m
+waiting "the dream worker to be ready" dream_ready
+show kubectl cherokee status -n "$NAMESPACE" cherokee
+waiting "its first dream to be remembered" dreamt "$question"
+step "What the dream changed: the same question once more"
+ask "$question"
+
+cat <<TXT
+
+The cluster stays up. Try next:
+  export KUBECONFIG=\$(make -s kubeconfig) PATH=\$(make -s bin):\$PATH
+  kubectl cherokee status -n $NAMESPACE cherokee        # who is where, and why
+  kubectl delete deployment -n $NAMESPACE --all         # and see them come back
+  kubectl explain ckc.spec.roles                        # the resource as a book
+  curl \$(make -s gateway-url)/v1/models                 # OpenAI's API; any client works
+  make demo-down                                        # end it, nothing is left behind
+TXT

@@ -1,0 +1,65 @@
+# What demo.sh and the tests share: images, the operator, questions. Sourced in the root of the checkout.
+export CLUSTER_NAME=${CLUSTER_NAME:-demo}
+NAMESPACE=${NAMESPACE:-cherokee}
+TARGET=${CARGO_TARGET_DIR:-target}
+IMAGES=$TARGET/images
+start=$SECONDS
+
+step() { printf '\n\033[1m== %s\033[0m  (%d s)\n' "$*" $((SECONDS - start)); }
+show() { printf '$ %s\n' "$*"; "$@"; }
+
+# waiting WHAT COMMAND...: runs COMMAND, which waits itself, and says how long it took.
+waiting() {
+  local what=$1 from=$SECONDS; shift
+  printf 'waiting for %s …\n' "$what"
+  "$@" >/dev/null || { printf 'gave up waiting for %s\n' "$what" >&2; explain; exit 1; }
+  printf '… after %d s\n' $((SECONDS - from))
+}
+
+# What a person would look at when something does not come up.
+explain() {
+  kubectl get -n "$NAMESPACE" ckc -o wide >&2 || true
+  kubectl get -n "$NAMESPACE" pods -o wide >&2 || true
+  kubectl get events -n "$NAMESPACE" --sort-by=.lastTimestamp 2>/dev/null | tail -n 15 >&2 || true
+  kubectl logs -n cherokee-system deployment/cherokee-operator --tail=30 >&2 || true
+}
+
+need_tools() {
+  command -v cargo >/dev/null || { echo "the demo needs Rust (cargo): see https://rustup.rs" >&2; exit 1; }
+  command -v go >/dev/null || { echo "the demo needs Go: see https://go.dev/dl" >&2; exit 1; }
+}
+
+# Builds the images, loads them into both nodes and sets CHEROKEE, WORKER, REDIS and MODEL to their references.
+images_up() {
+  images/build.sh "$IMAGES" "$TARGET/debug"
+  tests/cluster/cluster load "$IMAGES"/*.tar
+  set -a; . "$IMAGES/images.env"; set +a
+  KUBECONFIG=$(make -s kubeconfig)
+  PATH=$(make -s bin):$PATH
+  export KUBECONFIG PATH
+}
+
+operator_up() {
+  helm upgrade --install cherokee-operator charts/cherokee-operator -n cherokee-system --create-namespace \
+    --set image.operator="$CHEROKEE" --set image.worker="$WORKER" --set image.redis="$REDIS" \
+    --set simulateGpus=true --wait --timeout 5m "$@"
+}
+
+# ask TEXT: one chat query to the gateway, with the headers that say who answered and how long it took.
+ask() {
+  kubectl cherokee query -n "$NAMESPACE" cherokee "$1" --url "$(make -s gateway-url)"
+}
+
+dream_ready() {
+  kubectl wait -n "$NAMESPACE" ckc/cherokee --for='jsonpath={.status.roles[?(@.name=="dream")].state}'=Awake --timeout=300s &&
+    kubectl wait -n "$NAMESPACE" ckc/cherokee --for=condition=WorkersReady --timeout=300s
+}
+
+# dreamt TEXT: until the answer to TEXT comes from a dream; asks every other second for five minutes at most.
+dreamt() {
+  local deadline=$((SECONDS + 300))
+  until ask "$1" 2>&1 | grep -q 'dream/'; do
+    [ $SECONDS -lt $deadline ] || return 1
+    sleep 2
+  done
+}

@@ -1,0 +1,1 @@
+//! The operator: observe, intent, plan, render, apply, report.

@@ -1,0 +1,80 @@
+//! A loop of queries while parts are killed: no query fails of which no byte had been sent.
+
+use crate::support::{Ground, eventually, header, layer_spec, slot_of};
+use kube::api::{DeleteParams, ListParams, Patch, PatchParams};
+use serde_json::json;
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
+
+/// Asks a new question again and again until told to stop; answers how often each outcome was seen.
+async fn loop_of_queries(ground: Arc<Ground>, stop: Arc<AtomicBool>) -> BTreeMap<String, usize> {
+    let mut seen = BTreeMap::new();
+    let mut number = 0;
+    while !stop.load(Ordering::SeqCst) {
+        number += 1;
+        let outcome = match ground.ask("c", &format!("Say the number {number}.")).await {
+            Ok(answer) if answer.status().is_success() => format!("200 {}", header(&answer, "x-cherokee-layer")),
+            Ok(answer) => format!("{} {}", answer.status().as_u16(), answer.text().await.unwrap_or_default()),
+            Err(error) => format!("failed: {error:?}"),
+        };
+        *seen.entry(outcome).or_default() += 1;
+    }
+    seen
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_query_fails_while_workers_redis_operator_and_gateways_are_killed() {
+    let ground = Arc::new(Ground::new("t-faults").await);
+    ground.apply("c", layer_spec()).await;
+    let status = ground.ready("c").await;
+    let stop = Arc::new(AtomicBool::new(false));
+    let asking = tokio::spawn(loop_of_queries(ground.clone(), stop.clone()));
+    let now = DeleteParams { grace_period_seconds: Some(0), ..DeleteParams::default() };
+
+    // The conscious pod dies at once; the backup answers until it is back.
+    let conscious = slot_of(&status, "conscious");
+    let pod = ground.pod_of(&conscious).await.and_then(|p| p.metadata.name).expect("the conscious pod");
+    ground.pods().delete(&pod, &now).await.expect("killed");
+    eventually("another conscious pod is ready", async || {
+        let deployment = ground.deployments().get(&conscious).await.ok()?;
+        let other = ground.pod_of(&conscious).await?.metadata.name? != pod;
+        (other && deployment.status?.ready_replicas == Some(1)).then_some(())
+    })
+    .await;
+
+    // Redis dies at once.
+    ground.pods().delete("c-memory-0", &now).await.expect("killed");
+    ground.ready("c").await;
+
+    // The operator is down while the gateway rolls.
+    let system: kube::Api<k8s_openapi::api::apps::v1::Deployment> = kube::Api::namespaced(ground.client.clone(), "cherokee-system");
+    let scale = |n: i32| json!({"spec": {"replicas": n}});
+    let merge = PatchParams::default();
+    system.patch("cherokee-operator", &merge, &Patch::Merge(scale(0))).await.expect("operator down");
+    let restart = json!({"spec": {"template": {"metadata": {"annotations": {"test/restarted": "yes"}}}}});
+    ground.deployments().patch("c-gateway", &merge, &Patch::Merge(restart)).await.expect("gateway rolls");
+    eventually("the gateway has rolled", async || {
+        let d = ground.deployments().get("c-gateway").await.ok()?;
+        let (generation, status) = (d.metadata.generation, d.status?);
+        (status.observed_generation == generation && status.updated_replicas == Some(2) && status.replicas == Some(2)
+            && status.ready_replicas == Some(2))
+        .then_some(())
+    })
+    .await;
+    system.patch("cherokee-operator", &merge, &Patch::Merge(scale(1))).await.expect("operator up");
+    ground.ready("c").await;
+
+    stop.store(true, Ordering::SeqCst);
+    let seen = asking.await.expect("the loop ended");
+    let failed: BTreeMap<_, _> = seen.iter().filter(|(outcome, _)| !outcome.starts_with("200")).collect();
+    assert!(failed.is_empty(), "queries failed: {failed:?}, all: {seen:?}");
+    assert!(seen.contains_key("200 backup"), "the backup stood in: {seen:?}");
+    let gateways = ListParams::default().labels("app.kubernetes.io/component=gateway");
+    assert_eq!(ground.pods().list(&gateways).await.expect("a list").items.len(), 2);
+    ground.remove().await;
+}

@@ -1,0 +1,78 @@
+//! What cannot be placed says why in `kubectl get`, and says it for good.
+
+use crate::{
+    clusters::one_gpu_spec,
+    support::{Ground, condition, eventually},
+};
+use kube::api::PostParams;
+use serde_json::json;
+
+#[tokio::test]
+async fn a_foreign_pod_on_the_gpu_is_named_as_the_reason() {
+    let ground = Ground::new("t-foreign").await;
+    let template: k8s_openapi::api::resource::v1::ResourceClaimTemplate = serde_json::from_value(json!({
+        "metadata": {"name": "mine"},
+        "spec": {"spec": {"devices": {"requests": [{"name": "gpu", "exactly": {"deviceClassName": "gpu.nvidia.com",
+            "selectors": [{"cel": {"expression": "device.attributes['gpu.nvidia.com'].uuid == 'GPU-bluefin-0'"}}]}}]}}}}))
+    .expect("a claim template");
+    let templates = kube::Api::namespaced(ground.client.clone(), &ground.namespace);
+    templates.create(&PostParams::default(), &template).await.expect("created");
+    let restricted = json!({"allowPrivilegeEscalation": false, "capabilities": {"drop": ["ALL"]}, "runAsNonRoot": true,
+        "seccompProfile": {"type": "RuntimeDefault"}});
+    let pod = serde_json::from_value(json!({
+        "metadata": {"name": "stranger"},
+        "spec": {"resourceClaims": [{"name": "gpu", "resourceClaimTemplateName": "mine"}], "terminationGracePeriodSeconds": 0,
+            "containers": [{"name": "c", "image": "localhost/pause:3.10", "resources": {"claims": [{"name": "gpu"}]},
+                "securityContext": restricted}]}}))
+    .expect("a pod");
+    ground.pods().create(&PostParams::default(), &pod).await.expect("created");
+    eventually("the stranger runs", async || {
+        let pod = ground.pods().get("stranger").await.ok()?;
+        (pod.status?.phase.as_deref() == Some("Running")).then_some(())
+    })
+    .await;
+
+    ground.apply("c", one_gpu_spec()).await;
+    let status = ground.status("c", "Ready=False DeviceTaken", |s| condition(s, "Ready").1 == "DeviceTaken").await;
+    assert!(!condition(&status, "Ready").2.contains("stranger"), "another's pod is never named");
+
+    ground.pods().delete("stranger", &kube::api::DeleteParams::default()).await.expect("deleted");
+    ground.ready("c").await;
+    ground.remove().await;
+}
+
+#[tokio::test]
+async fn a_missing_gpu_a_missing_node_and_a_model_too_large_each_have_a_terminal_reason() {
+    let ground = Ground::new("t-refuse").await;
+    let mut spec = one_gpu_spec();
+    spec["roles"][0]["placement"] = json!({"nodeName": "bluefin", "device": {"index": 3}});
+    ground.apply("gpu", spec).await;
+    let mut spec = one_gpu_spec();
+    spec["roles"][0]["placement"] = json!({"nodeName": "greenfin"});
+    ground.apply("node", spec).await;
+    let mut spec = one_gpu_spec();
+    spec["models"][0]["size"] = json!("32Gi");
+    ground.apply("large", spec).await;
+    for (name, reason, needle) in
+        [("gpu", "NoMatchingGpu", "bluefin"), ("node", "NoMatchingNode", "greenfin"), ("large", "NotEnoughGpuMemory", "MiB")]
+    {
+        let status = ground.status(name, reason, |s| condition(s, "Ready").1 == reason).await;
+        let (_, _, message) = condition(&status, "Ready");
+        assert!(message.contains("`solo`") && message.contains(needle), "{reason}: {message}");
+        assert_eq!(condition(&status, "Stalled").0, "True", "{name} must not look pending");
+    }
+    ground.remove().await;
+}
+
+#[tokio::test]
+async fn what_a_later_version_serves_is_accepted_by_the_schema_and_refused_by_condition() {
+    let ground = Ground::new("t-later").await;
+    let mut spec = one_gpu_spec();
+    spec["roles"][0]["split"] = json!({"stages": 2});
+    ground.apply("split", spec).await;
+    let status = ground.status("split", "Accepted=False", |s| condition(s, "Accepted").0 == "False").await;
+    let (_, reason, message) = condition(&status, "Accepted");
+    assert_eq!(reason, "NotYetSupported");
+    assert!(message.contains("split"), "{message}");
+    ground.remove().await;
+}
