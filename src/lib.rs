@@ -1,1 +1,120 @@
-//! The operator: observe, intent, plan, render, apply, report.
+//! The operator: observe, understand, plan, render, apply, report.
+//!
+//! | room | what it does |
+//! | --- | --- |
+//! | [`controller`] | wakes a pass: by the resource, its children, the nodes and the clock |
+//! | [`reconcile`] | one pass, the steps in their order |
+//! | [`observe`] | reads all that a pass needs, once |
+//! | [`intent`] | checks the spec and turns it into units |
+//! | `cherokee_plan` | decides who sits where, and until when that holds |
+//! | [`render`] | makes the children, one file a part |
+//! | [`apply`] | writes them; the only writer of children |
+//! | [`report`] | writes status, then events |
+//! | [`lease`] | who of several operators leads |
+
+pub mod apply;
+pub mod args;
+pub mod clock;
+mod controller;
+pub mod error;
+pub mod intent;
+pub mod lease;
+mod metrics;
+pub mod observe;
+mod operator;
+mod quantity;
+mod reconcile;
+pub mod render;
+pub mod report;
+mod server;
+pub mod time;
+
+pub use args::{Args, LogFormat, Settings};
+pub use clock::{Clock, SetClock, SystemClock};
+pub use error::Error;
+pub use operator::Operator;
+
+use kube::Client;
+use lease::Elector;
+use std::{sync::Arc, time::Duration};
+use tokio::{
+    signal::unix::{SignalKind, signal},
+    sync::watch,
+};
+
+/// Longest time from a stop signal until the controller is cut off. It ends by itself unless its first list never came.
+const STOP: Duration = Duration::from_secs(2);
+
+/// Runs the operator until it is told to stop, or until it loses its Lease.
+pub async fn run(args: Args) -> Result<(), Error> {
+    start_log(args.log_format);
+    let client = Client::try_default().await.map_err(|error| Error::NoServer(Box::new(error)))?;
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let elector = Elector::new(client.clone(), &args.lease_namespace, &args.lease_name, &args.identity, clock.clone());
+    let operator = Arc::new(Operator::new(client, clock, Settings::from(&args)).led_by(elector.leadership()));
+    // One that waits to lead is ready: it could not do more.
+    let (ready, readiness) = watch::channel(true);
+    let (stop, stopped) = watch::channel(false);
+    let server = server::serve(args.listen, operator.metrics.clone(), readiness);
+    let work = lead(&elector, operator, &args.namespaces, stopped, &ready);
+    tokio::pin!(server, work);
+    tokio::select! {
+        ended = &mut server => return ended,
+        ended = &mut work => return ended,
+        told = told_to_stop() => told?,
+    }
+    tracing::info!("stopping");
+    stop.send_replace(true);
+    if tokio::time::timeout(STOP, work).await.is_err() {
+        tracing::debug!("the controller was cut off");
+    }
+    if tokio::time::timeout(STOP, elector.release()).await.is_err() {
+        tracing::debug!("the lease was not given up in time");
+    }
+    Ok(())
+}
+
+/// Waits for the Lease, then works until it is told to stop or the Lease is lost.
+async fn lead(
+    elector: &Elector,
+    operator: Arc<Operator>,
+    namespaces: &[String],
+    mut stop: watch::Receiver<bool>,
+    ready: &watch::Sender<bool>,
+) -> Result<(), Error> {
+    tokio::select! {
+        () = elector.acquire() => {}
+        _ = stop.wait_for(|stop| *stop) => return Ok(()),
+    }
+    tracing::info!("leading");
+    ready.send_replace(false);
+    tokio::select! {
+        () = controller::run(operator, namespaces, stop, ready) => Ok(()),
+        () = elector.keep() => Err(Error::NotLeading),
+    }
+}
+
+async fn told_to_stop() -> Result<(), Error> {
+    let mut terminate = signal(SignalKind::terminate()).map_err(Error::Signals)?;
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(Error::Signals)?;
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    Ok(())
+}
+
+fn start_log(format: LogFormat) {
+    let filter = tracing_subscriber::EnvFilter::builder()
+        .with_default_directive(tracing_subscriber::filter::LevelFilter::INFO.into())
+        .from_env_lossy();
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    // A program that holds the operator may have a log of its own.
+    let started = match format {
+        LogFormat::Text => log.try_init(),
+        LogFormat::Json => log.json().try_init(),
+    };
+    if let Err(error) = started {
+        tracing::debug!(%error, "the log is somebody else's");
+    }
+}

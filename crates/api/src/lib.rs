@@ -1,10 +1,12 @@
 //! The `CherokeeCluster` resource: types, CEL rules, defaults and names. No client, no clock.
 //!
 //! [`cluster`] holds the spec, one file a part beside it; [`status`] what the operator answers; [`names`] every label,
-//! annotation, condition and reason that leaves the operator.
+//! annotation, condition and reason that leaves the operator;
+//! [`crd`] the definition as it is installed.
 
 pub mod accelerator;
 pub mod cluster;
+pub mod crd;
 pub mod gateway;
 pub mod memory;
 pub mod model;

@@ -11,6 +11,8 @@ pub mod label {
     pub const CLUSTER: &str = "cherokee.ai/cluster";
     /// Name of the slot that the object serves.
     pub const SLOT: &str = "cherokee.ai/slot";
+    /// On a worker pod with a dream container: it may reach the muscle memory.
+    pub const DREAM: &str = "cherokee.ai/dream";
     /// On a node: its GPUs are simulated. Set by test clusters; reported as condition `Simulated`.
     pub const SIMULATED_GPUS: &str = "cherokee.ai/simulated-gpus";
     /// Which part of a cluster the object is: `worker`, `gateway`, `autonomic`, `memory`.
@@ -32,6 +34,10 @@ pub mod annotation {
     pub const DEVICE: &str = "cherokee.ai/device";
     /// On a pod template: hash of what it reads at start (config, password), so that a change restarts it.
     pub const CONFIG_HASH: &str = "cherokee.ai/config-hash";
+    /// On a child: hash of what was rendered, so that a field that is no longer rendered is noticed.
+    pub const RENDERED: &str = "cherokee.ai/rendered";
+    /// On a slot's Deployment: when it was last turned on or off, RFC 3339. Budgets for starting and ending run from here.
+    pub const SINCE: &str = "cherokee.ai/since";
 }
 
 /// Types of conditions.
@@ -94,6 +100,22 @@ pub mod reason {
     pub const DISABLED: &str = "Disabled";
     /// A pod keeps failing.
     pub const POD_FAILING: &str = "PodFailing";
+    /// An image can't be pulled.
+    pub const IMAGE_PULL_FAILED: &str = "ImagePullFailed";
+    /// A container was ended for using more memory than its limit.
+    pub const OUT_OF_MEMORY: &str = "OutOfMemory";
+    /// No node takes the pod.
+    pub const UNSCHEDULABLE: &str = "Unschedulable";
+    /// The API server refuses a child.
+    pub const REFUSED: &str = "RefusedByApiServer";
+    /// A field of a child that Kubernetes can't change would have to change.
+    pub const IMMUTABLE_FIELD: &str = "ImmutableField";
+    /// A slot was turned on long ago and is still not ready.
+    pub const START_TIMED_OUT: &str = "StartTimedOut";
+    /// Events: a child was created.
+    pub const CREATED: &str = "Created";
+    /// Events: a child was deleted.
+    pub const DELETED: &str = "Deleted";
     /// The worker found no GPU.
     pub const NO_GPU: &str = "NoGpu";
     /// The worker reports another device than planned.

@@ -97,6 +97,19 @@ pub enum SlotState {
     Failed,
 }
 
+impl SlotState {
+    /// The word as users read it.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Starting => "Starting",
+            Self::Serving => "Serving",
+            Self::Stopping => "Stopping",
+            Self::Off => "Off",
+            Self::Failed => "Failed",
+        }
+    }
+}
+
 /// Device memory of a slot, as quantities in MiB.
 #[derive(Clone, Debug, Default, Deserialize, Serialize, PartialEq, Eq, JsonSchema)]
 #[serde(rename_all = "camelCase")]
@@ -144,6 +157,18 @@ pub enum RoleState {
     Asleep,
     /// Wanted, but without a place.
     Waiting,
+}
+
+impl RoleState {
+    /// The word as users read it.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Awake => "Awake",
+            Self::Draining => "Draining",
+            Self::Asleep => "Asleep",
+            Self::Waiting => "Waiting",
+        }
+    }
 }
 
 /// One piece of advice.

@@ -107,6 +107,13 @@ pub fn route(layout: &Layout, asked: &str, ready: &Ready, now: DateTime<Utc>) ->
     }
 }
 
+/// Whether some awake role that could answer lacks a ready worker: then even a full house is worth waiting for.
+pub fn is_short(layout: &Layout, asked: &str, ready: &Ready) -> bool {
+    let able = wanted(layout, asked).map(|wanted| able(layout, &wanted)).unwrap_or_default();
+    let mut awake = able.iter().filter(|able| able.role.state == RoleState::Awake);
+    awake.any(|able| able.role.slots.iter().any(|slot| !ready.contains_key(slot)))
+}
+
 /// A role that could answer, and how far it is from what was asked for.
 struct Able<'a> {
     tier: u8,
@@ -121,11 +128,14 @@ fn able<'a>(layout: &'a Layout, wanted: &Wanted<'a>) -> Vec<Able<'a>> {
         role.backs.iter().any(|name| is_wanted(name)) || (role.layer == Layer::Backup && role.backs.is_empty())
     };
     let overflows = wanted.roles.iter().any(|(_, role)| role.default_route);
-    let place = |name: &str, role: &Role| match () {
-        () if is_wanted(name) => Some((0, wanted.reason)),
-        () if backs(role) => Some((1, Reason::Fallback)),
-        () if overflows && role.overflow => Some((2, Reason::Overflow)),
-        () => None,
+    let place = |name: &str, role: &Role| {
+        if is_wanted(name) {
+            Some((0, wanted.reason))
+        } else if backs(role) {
+            Some((1, Reason::Fallback))
+        } else {
+            (overflows && role.overflow).then_some((2, Reason::Overflow))
+        }
     };
     let able = |(name, role): (&'a String, &'a Role)| {
         place(name, role).map(|(tier, reason)| Able { tier, name, role, reason })

@@ -106,6 +106,13 @@ fn awake_without_a_ready_worker_is_worth_waiting_for() {
 }
 
 #[test]
+fn a_house_is_short_while_an_awake_role_has_no_ready_worker() {
+    let short = |slots: &[(&str, usize)]| is_short(&layer_layout(), "", &ready(slots));
+    assert!(short(&[("c", 0)]));
+    assert!(!short(&[("a", 0), ("c", 0)]), "the dream worker sleeps and nobody misses it");
+}
+
+#[test]
 fn asleep_tells_the_seconds_until_the_first_wakes() {
     let mut layout = layer_layout();
     for (name, until) in [("conscious", "2026-11-24T12:00:30.2Z"), ("backup", "2026-11-24T14:00:00Z")] {

@@ -63,7 +63,7 @@ impl Store {
         if names.is_empty() {
             return Ok(Vec::new());
         }
-        let get = redis::Cmd::hget(self.key("cuts"), names);
+        let get = redis::Cmd::hmget(self.key("cuts"), names);
         let bodies: Vec<Option<String>> = self.link.ask(WORK, |mut to| async move { get.query_async(&mut to).await }).await?;
         Ok(bodies.iter().flatten().filter_map(|body| serde_json::from_str(body).ok()).collect())
     }

@@ -35,6 +35,9 @@ pub enum Error {
     /// The address cannot be read. It is not repeated here, since it may hold a password.
     #[error("the redis address is not of the form redis://host:port")]
     Address,
+    /// The file with the password cannot be read.
+    #[error("the file `{0}` with the redis password cannot be read: {1}")]
+    PasswordFile(std::path::PathBuf, std::io::Error),
     /// No answer in time.
     #[error("redis did not answer within {0} ms")]
     Timeout(u128),

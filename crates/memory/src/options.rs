@@ -2,6 +2,7 @@
 
 use crate::Error;
 use redis::{ConnectionInfo, IntoConnectionInfo, ProtocolVersion};
+use std::{fs, path::Path};
 
 /// Address, password and owner of a memory. The password is in no output of `Debug`.
 #[derive(Clone, Debug)]
@@ -26,5 +27,12 @@ impl Options {
             // The braces keep all keys of one cluster in one Redis hash slot.
             prefix: format!("cherokee:{{{namespace}/{cluster}}}:"),
         })
+    }
+
+    /// The same with the password in a file, white space around it ignored.
+    pub fn with_password_file(url: &str, file: Option<&Path>, namespace: &str, cluster: &str) -> Result<Self, Error> {
+        let read = |path: &Path| fs::read_to_string(path).map_err(|error| Error::PasswordFile(path.to_owned(), error));
+        let password = file.map(read).transpose()?;
+        Self::new(url, password.as_deref().map(str::trim), namespace, cluster)
     }
 }

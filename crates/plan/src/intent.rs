@@ -23,6 +23,13 @@ pub struct Intent {
     pub drain: Seconds,
     /// Time before a window in which its worker starts.
     pub lead_time: Seconds,
+    /// Slots that each role had by the live layout document. It only tells apart what holds cannot: which of two roles of
+    /// one model sits on which of their devices. Without it the order of roles and devices decides.
+    #[serde(default)]
+    pub serving: BTreeMap<String, BTreeSet<String>>,
+    /// Queries a second that are expected, for advice.
+    #[serde(default)]
+    pub queries_per_second: Option<u32>,
 }
 
 /// A cluster and its place in the queue for devices: the older one, then the lower UID, comes first.

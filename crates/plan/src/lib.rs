@@ -4,13 +4,37 @@
 //! the time; it answers with a [`Plan`]. It knows no Kubernetes, no clock, no chance: equal inputs give equal bytes.
 //! Input and output are plain data with a stable JSON form.
 
+//!
+//! | file | what it decides |
+//! | --- | --- |
+//! | [`sizing`] | how much memory a model takes |
+//! | [`calendar`] | when a role is awake by windows and wake-ups |
+//! | `group` | which roles share a device and a process |
+//! | `choice` | which devices a group may take, and if none, why |
+//! | `assign` | who gets which: what is held stays, then as many as can be |
+//! | `timeline` | who is awake and which process is on, now and until when |
+//! | `advice` | what a layout could do better, with numbers |
+//! | `place` | all of these in turn |
+
+mod advice;
+mod assign;
+pub mod calendar;
+mod choice;
 pub mod fleet;
+mod group;
 pub mod intent;
 pub mod outcome;
+mod place;
+pub mod sizing;
+mod slot;
+mod span;
+mod timeline;
 
 pub use fleet::{Access, Device, DeviceId, Fleet, Holder, Node};
 pub use intent::{ClusterId, Intent, Layer, Memory, Model, Role};
 pub use outcome::{Advice, Code, Plan, RoleOutcome, RoleState, Slot, Transition};
+pub use place::{devices_free_for, plan};
+pub use slot::{CPU, slot_name};
 
 use serde::{Deserialize, Serialize};
 

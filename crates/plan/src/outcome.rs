@@ -23,7 +23,7 @@ pub struct Plan {
 /// One worker process on one device: identity is (cluster, device, model revisions), never a role.
 #[derive(Clone, Debug, Deserialize, Serialize, PartialEq, Eq)]
 pub struct Slot {
-    /// Its device; UUID `cpu` in CPU mode.
+    /// Its device. In CPU mode the UUID is `cpu`, and an empty node stands for any node.
     pub device: DeviceId,
     /// How its pod gets the device.
     pub access: Access,
@@ -81,9 +81,9 @@ pub enum Code {
     NoMatchingNode,
     /// The node named is not ready, cordoned or tainted.
     NodeNotUsable,
-    /// No device fits `placement.device`, or the node has none.
+    /// No node has a GPU, or none of the product.
     NoMatchingGpu,
-    /// The device that it held is gone.
+    /// The device that `placement.device` names by index or UUID is not on its node, or not any more.
     GpuMissing,
     /// Another CherokeeCluster or a foreign pod holds the only fitting device.
     DeviceTaken,
@@ -124,7 +124,7 @@ pub struct Transition {
     pub at: DateTime<Utc>,
     /// Which role.
     pub role: String,
-    /// To which state.
+    /// To which state: `Awake` or `Asleep`; draining is part of falling asleep.
     pub to: RoleState,
 }
 

@@ -15,6 +15,19 @@ pub struct Hints {
     /// Roles to wake, by name.
     #[serde(default)]
     pub wake: BTreeMap<String, Wake>,
+    /// How the muscle memory does, in coarse steps, so that steady state writes nothing; absent: not known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub memory: Option<MemoryFigures>,
+}
+
+/// How the muscle memory does.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Serialize, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+pub struct MemoryFigures {
+    /// Queries answered from it, in percent, in steps of 5.
+    pub hit_percent: i32,
+    /// Entries, to two digits.
+    pub entries: i64,
 }
 
 /// One role to wake and for how long.
@@ -25,4 +38,23 @@ pub struct Wake {
     pub from: String,
     /// End, RFC 3339; cut to the role's `onDemand.maxDuration`.
     pub until: String,
+}
+
+/// What the daemon says of the muscle memory for `status`, in coarse steps; [`MemoryReport::KEY`] of the same ConfigMap.
+///
+/// It changes rarely on purpose: every change is a write to the API server. Exact figures are metrics.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Serialize, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+pub struct MemoryReport {
+    /// Share of look-ups that found an entry, in percent, in steps of 5; absent before the first look-up.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hit_percent: Option<u8>,
+    /// Entries, two significant digits.
+    #[serde(default)]
+    pub entries: u64,
+}
+
+impl MemoryReport {
+    /// Key of the document in its ConfigMap.
+    pub const KEY: &str = "memory.json";
 }

@@ -1,0 +1,45 @@
+{{- define "cherokee-operator.name" -}}
+{{- default .Chart.Name .Values.nameOverride | trunc 40 | trimSuffix "-" }}
+{{- end }}
+
+{{- define "cherokee-operator.fullname" -}}
+{{- if .Values.fullnameOverride }}
+{{- .Values.fullnameOverride | trunc 53 | trimSuffix "-" }}
+{{- else if contains (include "cherokee-operator.name" .) .Release.Name }}
+{{- .Release.Name | trunc 53 | trimSuffix "-" }}
+{{- else }}
+{{- printf "%s-%s" .Release.Name (include "cherokee-operator.name" .) | trunc 53 | trimSuffix "-" }}
+{{- end }}
+{{- end }}
+
+{{- define "cherokee-operator.selector" -}}
+app.kubernetes.io/name: {{ include "cherokee-operator.name" . }}
+app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/component: operator
+{{- end }}
+
+{{- define "cherokee-operator.labels" -}}
+{{ include "cherokee-operator.selector" . }}
+app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
+app.kubernetes.io/managed-by: {{ .Release.Service }}
+helm.sh/chart: {{ printf "%s-%s" .Chart.Name (.Chart.Version | replace "+" "_") }}
+{{- with .Values.commonLabels }}
+{{ toYaml . }}
+{{- end }}
+{{- end }}
+
+{{- define "cherokee-operator.account" -}}
+{{- if .Values.serviceAccount.create }}
+{{- default (include "cherokee-operator.fullname" .) .Values.serviceAccount.name }}
+{{- else }}
+{{- required "serviceAccount.name is required when serviceAccount.create is false: name the account to use" .Values.serviceAccount.name }}
+{{- end }}
+{{- end }}
+
+{{- define "cherokee-operator.image" -}}
+{{- .Values.image.operator | default (printf "%s/cherokee-operator:%s" .Values.image.registry (.Values.image.tag | default .Chart.AppVersion)) }}
+{{- end }}
+
+{{- define "cherokee-operator.workerImage" -}}
+{{- .Values.image.worker | default (printf "%s/cherokee-worker:%s" .Values.image.registry (.Values.image.tag | default .Chart.AppVersion)) }}
+{{- end }}

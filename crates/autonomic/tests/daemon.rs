@@ -1,0 +1,134 @@
+//! The daemon on a real redis-server.
+
+#[path = "../../memory/tests/redis/support.rs"]
+mod support;
+
+use cherokee_autonomic::{Args, run_until};
+use cherokee_memory::{Answer, Asked, Endpoint, Entry, Fingerprint, Store, Verdict, key::judge};
+use cherokee_wire::{
+    layout::{Layout, Memory},
+    openai::{FinishReason, Usage},
+};
+use chrono::Utc;
+use serde_json::json;
+use std::{net::TcpListener, path::Path, time::Duration};
+use support::{Redis, eventually};
+use tokio::{sync::oneshot, task::JoinHandle};
+
+struct Daemon {
+    url: String,
+    stop: oneshot::Sender<()>,
+    task: JoinHandle<Result<(), cherokee_autonomic::Error>>,
+}
+
+impl Daemon {
+    fn start(redis: &str, layout: &Path) -> Self {
+        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let args = Args {
+            namespace: "forest".into(),
+            cluster: "owl".into(),
+            layout_file: layout.to_owned(),
+            redis_url: Some(redis.to_owned()),
+            redis_password_file: None,
+            listen: ([127, 0, 0, 1], port).into(),
+            tick_seconds: 1,
+            no_kubernetes: true,
+        };
+        let (stop, stopped) = oneshot::channel();
+        let task = tokio::spawn(run_until(args, async move { drop(stopped.await) }));
+        Self { url: format!("http://127.0.0.1:{port}"), stop, task }
+    }
+
+    async fn metric(&self, name: &str) -> Option<f64> {
+        let page = reqwest::get(format!("{}/metrics", self.url)).await.ok()?.text().await.ok()?;
+        page.lines().find_map(|line| line.strip_prefix(&format!("{name} "))?.parse().ok())
+    }
+
+    async fn ready(&self) -> bool {
+        reqwest::get(format!("{}/readyz", self.url)).await.is_ok_and(|answer| answer.status() == 200)
+    }
+}
+
+fn write_layout(folder: &Path, budget_bytes: u64) {
+    let memory = Memory { budget_bytes, time_to_live_seconds: 3_600, half_life_seconds: 3_600 };
+    let layout = Layout { memory: Some(memory), ..Layout::default() };
+    std::fs::write(folder.join("layout.json"), serde_json::to_string(&layout).unwrap()).unwrap();
+}
+
+async fn put(store: &Store, question: &str, time_to_live: u64) -> Fingerprint {
+    let asked = Asked { tenant: "t", model: "owl", revision: "r", endpoint: Endpoint::Chat };
+    let Verdict::Remember(key) = judge(&asked, &json!({"messages": [{"role": "user", "content": question}]})) else {
+        panic!("bypassed");
+    };
+    let (finish_reason, usage) = (FinishReason::Stop, Usage::default());
+    let answer = Answer { content: "x".repeat(1_000), finish_reason, usage, extra: serde_json::Map::new() };
+    let entry = Entry::by_day(&key, "day", None, answer, Utc::now());
+    store.put(&key.fingerprint, &entry, Duration::from_secs(time_to_live), Utc::now()).await.unwrap();
+    key.fingerprint
+}
+
+#[tokio::test]
+async fn it_evicts_the_coldest_until_the_budget_holds_and_cleans_up_what_expired() {
+    tls();
+    let (redis, folder) = (Redis::start(&[]).await, tempfile::tempdir().unwrap());
+    let store = redis.store().await;
+    let mut all = Vec::new();
+    for number in 0..40 {
+        all.push(put(&store, &format!("question {number}"), 3_600).await);
+    }
+    for hot in &all[..10] {
+        store.recall(hot, Utc::now()).await.unwrap();
+    }
+    let gone = put(&store, "short-lived", 1).await;
+    eventually(|| async { store.get(&gone).await.unwrap().is_none() }).await;
+    let each = store.coldest(1).await.unwrap()[0].bytes;
+    write_layout(folder.path(), each * 12);
+
+    let daemon = Daemon::start(&redis.url(), &folder.path().join("layout.json"));
+    eventually(|| async { store.stats().await.unwrap().entries == 12 }).await;
+    let kept: Vec<_> = store.hottest(0, 99).await.unwrap().iter().map(|ranked| ranked.fingerprint).collect();
+    assert!(all[..10].iter().all(|hot| kept.contains(hot)), "the hot ones stay");
+    let stats = store.stats().await.unwrap();
+    assert_eq!((stats.expired, stats.evicted), (1, 28));
+    assert!(stats.bytes <= each * 12);
+    eventually(|| async { daemon.metric("cherokee_autonomic_memory_entries").await == Some(12.0) }).await;
+    assert!(daemon.ready().await);
+    assert!(daemon.metric("cherokee_autonomic_memory_hit_ratio").await.unwrap() > 0.99);
+    assert!(daemon.metric("cherokee_autonomic_memory_hottest_temperature").await.unwrap() > 1.5);
+
+    daemon.stop.send(()).unwrap();
+    daemon.task.await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn it_is_not_ready_while_redis_is_away_and_goes_on_when_it_is_back() {
+    tls();
+    let (redis, folder) = (Redis::start(&[]).await, tempfile::tempdir().unwrap());
+    write_layout(folder.path(), 1);
+    let daemon = Daemon::start(&redis.url(), &folder.path().join("layout.json"));
+    eventually(|| daemon.ready()).await;
+    let port = redis.kill();
+    eventually(|| async { !daemon.ready().await }).await;
+    let redis = Redis::start_at(port, &[]).await;
+    let store = redis.store().await;
+    put(&store, "a", 3_600).await;
+    eventually(|| async { store.stats().await.unwrap().entries == 0 }).await;
+    eventually(|| daemon.ready()).await;
+}
+
+#[tokio::test]
+async fn a_broken_layout_stops_nothing() {
+    tls();
+    let (redis, folder) = (Redis::start(&[]).await, tempfile::tempdir().unwrap());
+    let file = folder.path().join("layout.json");
+    std::fs::write(&file, "{").unwrap();
+    let daemon = Daemon::start(&redis.url(), &file);
+    eventually(|| async { daemon.metric("cherokee_autonomic_failed_ticks_total").await > Some(0.0) }).await;
+    write_layout(folder.path(), 1_000_000);
+    eventually(|| daemon.ready()).await;
+}
+
+/// Reqwest wants a TLS provider even for plain HTTP.
+fn tls() {
+    rustls::crypto::ring::default_provider().install_default().ok();
+}

@@ -1,0 +1,205 @@
+//! One query from its arrival to its answer: the door, a place, memory, a worker, memory again.
+
+use crate::{
+    admission::Place,
+    ask::Ask,
+    clock,
+    collect::{self, Collector, Outcome},
+    endpoints::Flight,
+    gateway::Gateway,
+    labels::{Labels, Recall},
+    refusal::Refusal,
+    relay::{Books, Relay, WhenOver},
+    replay, route,
+    upstream::{Reply, Whole},
+};
+use axum::{
+    body::{Body, Bytes},
+    extract::Request,
+    response::{IntoResponse, Response},
+};
+use cherokee_memory::{Asked, Cut, Endpoint, Entry, Key, Put, Verdict, key};
+use cherokee_wire::{error::Code, headers, layout::Layout};
+use http::{HeaderMap, header, request::Parts};
+use http_body_util::{BodyExt, LengthLimitError, Limited};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+/// Time in which a client has to send its body.
+const BODY: Duration = Duration::from_secs(60);
+
+/// Answers one query; refusals are answers too.
+pub async fn answer(gateway: Arc<Gateway>, endpoint: Endpoint, request: Request) -> Response {
+    let start = Instant::now();
+    let (head, body) = request.into_parts();
+    let mut labels = Labels::new(&head.headers);
+    let answered = try_answer(&gateway, endpoint, &head, body, &mut labels, start).await;
+    let mut response = match answered {
+        Ok(response) => response,
+        Err(refusal) => {
+            gateway.metrics.refused(refusal.word());
+            tracing::info!(request_id = labels.request_id, code = refusal.word(), why = refusal.message, "refused");
+            refusal.into_response()
+        }
+    };
+    labels.write(response.headers_mut());
+    response
+}
+
+async fn try_answer(
+    gateway: &Arc<Gateway>,
+    endpoint: Endpoint,
+    head: &Parts,
+    body: Body,
+    labels: &mut Labels,
+    start: Instant,
+) -> Result<Response, Refusal> {
+    let tenant = gateway.door.admit(&head.headers)?;
+    let place = gateway.admission.admit()?;
+    let ask = Ask::read(endpoint, &read_body(head, body, gateway.max_body_bytes).await?)?;
+    let layout = gateway.layout()?;
+    let memories = Memories { gateway: Arc::clone(gateway), tenant, stays_out: says_no_store(&head.headers) };
+
+    let (recall, entry) = memories.recall(&layout, &ask).await?;
+    labels.memory = Some(recall);
+    gateway.metrics.recalled(recall);
+    if let Some(entry) = entry {
+        labels.remembered(&entry);
+        gateway.metrics.head(labels, start.elapsed());
+        gateway.metrics.end(labels, start.elapsed());
+        return Ok(replay::replay(&entry, &ask, clock::now()));
+    }
+
+    // Nothing is stored of a query that memory must not know, nor while it is down.
+    let may_store = recall == Recall::Miss;
+    let reached = gateway.dispatcher.reach(&ask, may_store, &labels.request_id).await?;
+    labels.answered_by(&reached.candidate);
+    gateway.metrics.head(labels, start.elapsed());
+    let key = may_store.then(|| memories.key(&layout, &reached.candidate.model, &ask)).flatten();
+    let keep = memories.keep(key, &layout, labels);
+    Ok(match reached.reply {
+        Reply::Whole(whole) => answer_whole(whole, endpoint, keep, gateway, labels, start, (place, reached.flight)),
+        Reply::Stream(opened) => {
+            let hides_usage = may_store && !ask.wants_usage;
+            let books = Books::open(Arc::clone(&gateway.metrics), labels.clone(), start, place, reached.flight);
+            Relay::respond(opened, Collector::new(endpoint), hides_usage, keep, books)
+        }
+    })
+}
+
+fn answer_whole(
+    whole: Whole,
+    endpoint: Endpoint,
+    keep: WhenOver,
+    gateway: &Gateway,
+    labels: &Labels,
+    start: Instant,
+    held: (Place, Flight),
+) -> Response {
+    let Whole { status, headers, body } = whole;
+    if status.is_success() {
+        let outcome = serde_json::from_slice(&body).map_or(Outcome::Unfit("not JSON"), |json| collect::whole(endpoint, &json));
+        keep(outcome);
+    }
+    let mut response = Response::new(Body::from(body));
+    *response.status_mut() = status;
+    for name in [header::CONTENT_TYPE, header::RETRY_AFTER] {
+        if let Some(value) = headers.get(&name) {
+            response.headers_mut().insert(name, value.clone());
+        }
+    }
+    gateway.metrics.end(labels, start.elapsed());
+    drop(held);
+    response
+}
+
+async fn read_body(head: &Parts, body: Body, limit: usize) -> Result<Bytes, Refusal> {
+    let too_large = || Refusal::new(Code::RequestTooLarge, format!("the body is larger than {limit} bytes"));
+    let length = head.headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<usize>().ok());
+    if length.is_some_and(|length| length > limit) {
+        return Err(too_large());
+    }
+    let late = |_| Refusal::invalid(format!("the body did not come within {} s", BODY.as_secs()), None);
+    match tokio::time::timeout(BODY, Limited::new(body, limit).collect()).await.map_err(late)? {
+        Ok(body) => Ok(body.to_bytes()),
+        Err(error) if error.is::<LengthLimitError>() => Err(too_large()),
+        Err(error) => Err(Refusal::invalid(format!("the body broke off: {error}"), None)),
+    }
+}
+
+fn says_no_store(headers: &HeaderMap) -> bool {
+    let values = headers.get_all(headers::CACHE_CONTROL).iter().filter_map(|value| value.to_str().ok());
+    values.flat_map(|value| value.split(',')).any(|word| word.trim().eq_ignore_ascii_case("no-store"))
+}
+
+/// What one tenant's query has to do with memory.
+struct Memories {
+    gateway: Arc<Gateway>,
+    tenant: Arc<str>,
+    stays_out: bool,
+}
+
+impl Memories {
+    /// Asks memory first, as the role that was asked for; no worker need be awake for that.
+    async fn recall(&self, layout: &Layout, ask: &Ask) -> Result<(Recall, Option<Entry>), Refusal> {
+        let Some(wanted) = route::wanted(layout, &ask.model) else {
+            let known: Vec<_> = route::names(layout).into_iter().map(str::to_owned).collect();
+            return Err(Refusal::unknown_model(&ask.model, &known));
+        };
+        let model = &wanted.roles[0].1.model;
+        let (Some(memory), Some(key)) = (&self.gateway.memory, self.key(layout, model, ask)) else {
+            return Ok((Recall::Bypass, None));
+        };
+        Ok(match memory.recall(&key.fingerprint, clock::now()).await {
+            Ok(Some(entry)) => (Recall::Hit, Some(entry)),
+            Ok(None) => (Recall::Miss, None),
+            Err(error) => {
+                tracing::debug!(%error, "memory is down");
+                (Recall::Down, None)
+            }
+        })
+    }
+
+    /// The key under which an answer of `model` may be remembered, if it may.
+    fn key(&self, layout: &Layout, model: &str, ask: &Ask) -> Option<Key> {
+        let revision = &layout.models.get(model)?.revision;
+        if self.stays_out || layout.memory.is_none() || self.gateway.memory.is_none() {
+            return None;
+        }
+        match key::judge(&Asked { tenant: &self.tenant, model, revision, endpoint: ask.endpoint }, &ask.body()) {
+            Verdict::Remember(key) => Some(*key),
+            Verdict::Bypass(_) => None,
+        }
+    }
+
+    /// What is done with the answer: it is offered to memory in the background.
+    fn keep(&self, key: Option<Key>, layout: &Layout, labels: &Labels) -> WhenOver {
+        let (Some(key), Some(memory), Some(settings)) = (key, &self.gateway.memory, &layout.memory) else {
+            return Box::new(|_| {});
+        };
+        let (memory, metrics) = (Arc::clone(memory), Arc::clone(&self.gateway.metrics));
+        let (role, device) = (labels.role.clone().unwrap_or_default(), labels.device.clone());
+        let time_to_live = Duration::from_secs(settings.time_to_live_seconds);
+        Box::new(move |outcome| {
+            let storing = async move {
+                let now = clock::now();
+                let stored = match outcome {
+                    Outcome::Whole(answer) => {
+                        let entry = Entry::by_day(&key, &role, device.as_deref(), answer, now);
+                        memory.put(&key.fingerprint, &entry, time_to_live, now).await.map(|put| match put {
+                            Put::Stored => "stored",
+                            Put::Kept(_) => "kept",
+                            Put::TooLarge(_) => "too_large",
+                        })
+                    }
+                    Outcome::Limited(usage) => memory.note_cut(&Cut::new(&key, usage), now).await.map(|()| "limited"),
+                    Outcome::Unfit(_) => Ok("unfit"),
+                };
+                metrics.stored(stored.unwrap_or("down"));
+            };
+            tokio::spawn(storing);
+        })
+    }
+}

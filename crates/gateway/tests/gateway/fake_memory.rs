@@ -1,0 +1,64 @@
+//! A memory in a map, which can be away.
+
+use chrono::{DateTime, Utc};
+use cherokee_gateway::memory::Memory;
+use cherokee_memory::{Cut, Entry, Error, Fingerprint, Put};
+use futures::future::BoxFuture;
+use std::{
+    collections::HashMap,
+    sync::{
+        Mutex,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+#[derive(Default)]
+pub struct FakeMemory {
+    pub entries: Mutex<HashMap<Fingerprint, (Entry, Duration)>>,
+    pub cuts: Mutex<Vec<Cut>>,
+    pub asked: Mutex<usize>,
+    pub down: AtomicBool,
+}
+
+impl FakeMemory {
+    pub fn len(&self) -> usize {
+        self.entries.lock().unwrap().len()
+    }
+
+    fn up(&self) -> Result<(), Error> {
+        if self.down.load(Ordering::Relaxed) { Err(Error::Timeout(50)) } else { Ok(()) }
+    }
+}
+
+impl Memory for FakeMemory {
+    fn recall<'a>(&'a self, key: &'a Fingerprint, _: DateTime<Utc>) -> BoxFuture<'a, Result<Option<Entry>, Error>> {
+        Box::pin(async move {
+            *self.asked.lock().unwrap() += 1;
+            self.up()?;
+            Ok(self.entries.lock().unwrap().get(key).map(|(entry, _)| entry.clone()))
+        })
+    }
+
+    fn put<'a>(
+        &'a self,
+        key: &'a Fingerprint,
+        entry: &'a Entry,
+        time_to_live: Duration,
+        _: DateTime<Utc>,
+    ) -> BoxFuture<'a, Result<Put, Error>> {
+        Box::pin(async move {
+            self.up()?;
+            self.entries.lock().unwrap().insert(*key, (entry.clone(), time_to_live));
+            Ok(Put::Stored)
+        })
+    }
+
+    fn note_cut<'a>(&'a self, cut: &'a Cut, _: DateTime<Utc>) -> BoxFuture<'a, Result<(), Error>> {
+        Box::pin(async move {
+            self.up()?;
+            self.cuts.lock().unwrap().push(cut.clone());
+            Ok(())
+        })
+    }
+}

@@ -1,0 +1,174 @@
+//! Memory: asked before any worker, told only whole answers, and never in the way.
+
+use crate::{
+    client::Client,
+    fake_worker::{Act, Worker},
+    house::{House, Plan, eventually, hello, hello_stream},
+};
+use cherokee_gateway::auth::{Door, Keys};
+use cherokee_memory::Provenance;
+use cherokee_wire::layout::{Model, RoleState};
+use http::StatusCode;
+use serde_json::json;
+use std::{
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
+use tokio::sync::watch;
+
+const TEXT: &str = "twelve clans meet at the council house";
+
+async fn house(act: Act) -> (House, Worker) {
+    let worker = Worker::start(&[act]).await;
+    let house = Plan::new(&[("conscious", &worker.address)]).start().await;
+    (house, worker)
+}
+
+async fn stored(house: &House, result: &str) {
+    let line = format!("cherokee_gateway_stored_total{{result=\"{result}\"}} 1");
+    let waiting = async { while !house.metrics().await.contains(&line) {} };
+    tokio::time::timeout(crate::client::DEADLINE, waiting).await.unwrap_or_else(|_| panic!("nothing was {result}"));
+}
+
+#[tokio::test]
+async fn the_second_time_memory_answers_whole_or_streamed_whatever_the_first_was() {
+    for first in [hello(), hello_stream()] {
+        let (house, worker) = house(Act::Say(TEXT)).await;
+        let miss = house.client.chat(&first).await;
+        assert_eq!((miss.content().as_str(), miss.header("x-cherokee-memory")), (TEXT, "miss"));
+        stored(&house, "stored").await;
+        for again in [hello(), hello_stream()] {
+            let hit = house.client.chat(&again).await;
+            assert_eq!(hit.way(), ["memory", "conscious", "remembered", "hit"]);
+            assert_eq!((hit.header("x-cherokee-provenance"), hit.header("x-cherokee-device")), ("day/1", "cpu"));
+            assert_eq!(hit.content(), TEXT);
+        }
+        let whole = house.client.chat(&hello()).await.json();
+        assert_eq!(whole["usage"]["total_tokens"], 11);
+        assert_ne!(whole["id"], "worker-1");
+        assert_eq!(worker.seen().len(), 1);
+    }
+}
+
+#[tokio::test]
+async fn an_entry_knows_where_it_came_from() {
+    let (house, _worker) = house(Act::Say(TEXT)).await;
+    house.client.chat(&hello()).await;
+    stored(&house, "stored").await;
+    let (entry, time_to_live) = house.memory.entries.lock().unwrap().values().next().unwrap().clone();
+    assert_eq!((entry.provenance, entry.version, entry.device.as_deref()), (Provenance::Day, 1, Some("GPU-conscious")));
+    assert_eq!([&*entry.tenant, &entry.model, &entry.revision, &entry.role], ["default", "resonance", "r1", "conscious"]);
+    assert_eq!(time_to_live, Duration::from_secs(3600));
+}
+
+#[tokio::test]
+async fn a_cut_stream_is_never_stored() {
+    let event = "data: {\"choices\": [{\"index\": 0, \"delta\": {\"content\": \"x\"}, \"finish_reason\": \"stop\"}], \"usage\": {\"prompt_tokens\":1,\"completion_tokens\":1,\"total_tokens\":2}}\n\n";
+    for act in [Act::CutAfter(event), Act::EndEarly(event)] {
+        let (house, _worker) = house(act).await;
+        house.client.chat(&hello_stream()).await;
+        stored(&house, "unfit").await;
+        assert_eq!(house.memory.len(), 0);
+    }
+}
+
+#[tokio::test]
+async fn an_answer_cut_by_its_limit_is_noted_for_the_night_and_not_stored() {
+    for body in [hello(), hello_stream()] {
+        let (house, _worker) = house(Act::Limit("as far as it")).await;
+        assert_eq!(house.client.chat(&body).await.content(), "as far as it");
+        stored(&house, "limited").await;
+        assert_eq!((house.memory.len(), house.memory.cuts.lock().unwrap().len()), (0, 1));
+        assert_eq!(house.memory.cuts.lock().unwrap()[0].usage.total_tokens, 11);
+    }
+}
+
+#[tokio::test]
+async fn no_store_is_neither_looked_up_nor_stored() {
+    let (house, worker) = house(Act::Say(TEXT)).await;
+    let client = Client::new(house.address).with("cache-control", "no-store");
+    for _ in 0..2 {
+        assert_eq!(client.chat(&hello()).await.header("x-cherokee-memory"), "bypass");
+    }
+    assert_eq!((worker.seen().len(), *house.memory.asked.lock().unwrap(), house.memory.len()), (2, 0, 0));
+}
+
+#[tokio::test]
+async fn tools_and_a_disabled_memory_bypass_it() {
+    let (house, _worker) = house(Act::Say(TEXT)).await;
+    let mut tools = hello();
+    tools["tools"] = json!([{"type": "function", "function": {"name": "f"}}]);
+    assert_eq!(house.client.chat(&tools).await.header("x-cherokee-memory"), "bypass");
+    let mut layout = crate::house::layer_layout();
+    layout.memory = None;
+    house.layout.send_replace(Some(Arc::new(layout)));
+    assert_eq!(house.client.chat(&hello()).await.header("x-cherokee-memory"), "bypass");
+    assert_eq!(*house.memory.asked.lock().unwrap(), 0);
+}
+
+#[tokio::test]
+async fn a_memory_that_is_down_is_said_and_harms_no_query() {
+    let (house, _worker) = house(Act::Say(TEXT)).await;
+    house.memory.down.store(true, Ordering::Relaxed);
+    for body in [hello(), hello_stream()] {
+        let answer = house.client.chat(&body).await;
+        assert_eq!((answer.status, answer.content().as_str()), (StatusCode::OK, TEXT));
+        assert_eq!(answer.header("x-cherokee-memory"), "down");
+        assert!(!answer.text.contains("\"usage\":null"));
+    }
+    house.memory.down.store(false, Ordering::Relaxed);
+    assert_eq!(house.client.chat(&hello()).await.header("x-cherokee-memory"), "miss");
+}
+
+#[tokio::test]
+async fn no_tenant_sees_the_entries_of_another() {
+    let folder = tempfile::tempdir().unwrap();
+    for tenant in ["traders", "council"] {
+        std::fs::write(folder.path().join(tenant), format!("sk-{tenant}")).unwrap();
+    }
+    let worker = Worker::start(&[Act::Say(TEXT)]).await;
+    let mut plan = Plan::new(&[("conscious", &worker.address)]);
+    plan.door = Door::Keys(watch::channel(Arc::new(Keys::read(folder.path()).unwrap())).1);
+    let house = plan.start().await;
+    let client = |tenant| Client::new(house.address).with("authorization", &format!("Bearer sk-{tenant}"));
+    for (tenant, memory) in [("traders", "miss"), ("council", "miss"), ("traders", "hit"), ("council", "hit")] {
+        assert_eq!(client(tenant).chat(&hello()).await.header("x-cherokee-memory"), memory, "{tenant}");
+        let enough = if memory == "miss" && tenant == "traders" { 1 } else { house.memory.len().max(1) };
+        eventually("stored", || house.memory.len() >= enough).await;
+        if (tenant, memory) == ("council", "miss") {
+            eventually("stored", || house.memory.len() == 2).await;
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_is_remembered_is_answered_even_when_everybody_sleeps() {
+    let (house, _worker) = house(Act::Say(TEXT)).await;
+    house.client.chat(&hello()).await;
+    stored(&house, "stored").await;
+    let mut layout = crate::house::layer_layout();
+    layout.roles.values_mut().for_each(|role| role.state = RoleState::Asleep);
+    house.layout.send_replace(Some(Arc::new(layout)));
+    assert_eq!(house.client.chat(&hello()).await.way(), ["memory", "conscious", "remembered", "hit"]);
+}
+
+#[tokio::test]
+async fn a_backup_with_another_model_does_not_speak_in_the_name_of_the_first() {
+    let (conscious, backup) = (Worker::start(&[Act::Say("large")]).await, Worker::start(&[Act::Say("small")]).await);
+    let house = Plan::new(&[("backup", &backup.address)])
+        .change(|layout| {
+            layout.roles.get_mut("backup").unwrap().model = "tiny".into();
+            layout.models.insert("tiny".into(), Model { revision: "r9".into(), context_tokens: 512 });
+        })
+        .start()
+        .await;
+    assert_eq!(house.client.chat(&hello()).await.content(), "small");
+    stored(&house, "stored").await;
+    house.set_workers(&[("conscious", &conscious.address), ("backup", &backup.address)]);
+    let answer = house.client.chat(&hello()).await;
+    assert_eq!((answer.content().as_str(), answer.header("x-cherokee-memory")), ("large", "miss"));
+    let mut body = hello();
+    body["model"] = json!("tiny");
+    let answer = house.client.chat(&body).await;
+    assert_eq!((answer.content().as_str(), answer.header("x-cherokee-memory")), ("small", "hit"));
+}

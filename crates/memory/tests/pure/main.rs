@@ -1,0 +1,4 @@
+//! What needs no Redis: keys and temperature.
+
+mod heat;
+mod key;

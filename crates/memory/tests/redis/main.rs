@@ -1,0 +1,5 @@
+//! The memory on a real redis-server.
+
+mod night;
+mod store;
+mod support;

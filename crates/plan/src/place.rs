@@ -1,0 +1,167 @@
+//! All steps in turn.
+
+use crate::{
+    Fleet, Holder, Intent, Plan, Slot, Transition, advice,
+    assign::Assignment,
+    choice::{self, Choice, Scene},
+    fleet::{Access, DeviceId},
+    group::{self, Group},
+    outcome::{Code, RoleOutcome, RoleState, Waits},
+    sizing,
+    slot::CPU,
+    timeline,
+};
+use chrono::{DateTime, Utc};
+use std::collections::BTreeSet;
+
+/// Decides who of a cluster sits on which device, who is awake, who waits and why, and until when that holds.
+///
+/// A device has one role, or roles joined by `shareWith`, awake or asleep. What a role holds stays its own unless its
+/// placement changed, the device has gone, or the memory no longer fits; a role whose place is told more precisely may make
+/// another change its device, but never lose it. As many roles as possible get a device, in this order: device named, node
+/// named, labels named, the rest; within these by layer, largest need and name. Each takes the smallest device that fits,
+/// then the lower node name and index. Placement does not depend on `now`.
+///
+/// In CPU mode roles of one model on one node are one process with the sum of their sequences. Its node is the one named,
+/// the usable one with the labels that the live layout names, or else the first, or, with neither, empty for any.
+pub fn plan(intent: &Intent, fleet: &Fleet, now: DateTime<Utc>) -> Plan {
+    let formed = group::form(intent);
+    let mut plan = Plan::default();
+    for (role, waits) in formed.waits {
+        plan.roles.insert(role.into(), waiting(waits));
+    }
+    let scene = Scene { intent, fleet, places: choice::inventory(fleet), groups: formed.groups };
+    let choices: Vec<Choice> = match intent.cpu_only {
+        true => Vec::new(),
+        false => (0..scene.groups.len()).map(|g| scene.choose(g)).collect(),
+    };
+    let assignment = assign(&scene, &choices);
+    for (number, group) in scene.groups.iter().enumerate() {
+        let place = if intent.cpu_only {
+            choice::cpu_node(&scene, group).map(|node| (DeviceId { node, uuid: CPU.into() }, Access::None))
+        } else {
+            match assignment.device(number) {
+                Some(device) => Ok((scene.places[device].id.clone(), scene.places[device].node.access)),
+                None => Err(refusal(&scene, number, &choices[number], &assignment)),
+            }
+        };
+        match place {
+            Ok((device, access)) => settle(&mut plan, intent, group, &device, access, now),
+            Err((code, why)) => {
+                for member in &group.roles {
+                    let message = format!("role `{}` {why}", member.name);
+                    plan.roles.insert(member.name.into(), waiting(Waits { code, message }));
+                }
+            }
+        }
+    }
+    plan.next = next(&plan);
+    plan.advice = advice::give(intent, fleet, &plan);
+    plan
+}
+
+fn waiting(waits: Waits) -> RoleOutcome {
+    RoleOutcome { state: RoleState::Waiting, until: None, slots: BTreeSet::new(), waits: Some(waits) }
+}
+
+/// First who sits where by the live layout, then who may by the holds, then the rest.
+fn assign(scene: &Scene<'_>, choices: &[Choice]) -> Assignment {
+    let edges: Vec<Vec<usize>> = choices.iter().map(|c| c.places.clone()).collect();
+    let mut assignment = Assignment::new(edges.len(), scene.places.len());
+    for (number, group) in scene.groups.iter().enumerate().take(edges.len()) {
+        let own = edges[number].iter().find(|d| assignment.group(**d).is_none() && scene.serves(group, &scene.places[**d]));
+        if let Some(device) = own {
+            assignment.take(number, *device);
+        }
+    }
+    let held: Vec<Vec<usize>> = scene
+        .groups
+        .iter()
+        .zip(&edges)
+        .map(|(group, list)| list.iter().copied().filter(|d| scene.holds(group, &scene.places[*d])).collect())
+        .collect();
+    let mut stays: Vec<bool> = (0..edges.len()).map(|g| assignment.device(g).is_some()).collect();
+    let settled = stays.clone();
+    for number in 0..edges.len() {
+        stays[number] = settled[number] || assignment.place(number, &held, &|other| !settled[other]);
+    }
+    for number in 0..edges.len() {
+        let rank = scene.groups[number].rank();
+        if assignment.device(number).is_none()
+            && !assignment.place(number, &edges, &|other| !stays[other])
+            && !assignment.place(number, &edges, &|other| !stays[other] || scene.groups[other].rank() > rank)
+        {
+            if let Some(device) = scene.last_resort(number).filter(|d| assignment.group(*d).is_none()) {
+                assignment.take(number, device);
+            }
+        }
+    }
+    assignment
+}
+
+/// Why a group has no device.
+fn refusal(scene: &Scene<'_>, number: usize, choice: &Choice, assignment: &Assignment) -> (Code, String) {
+    if let Some(none) = &choice.none {
+        return none.clone();
+    }
+    let in_the_way = choice.places.iter().filter_map(|d| assignment.group(*d));
+    let by: Vec<&str> = in_the_way.flat_map(|g| &scene.groups[g].roles).map(|m| m.name).collect();
+    scene.all_in_use(&scene.groups[number], &choice.places, &by)
+}
+
+/// Writes down the slots and roles of a group that has a place.
+fn settle(plan: &mut Plan, intent: &Intent, group: &Group<'_>, device: &DeviceId, access: Access, now: DateTime<Utc>) {
+    let answer = timeline::look(group, intent, now);
+    let names: Vec<String> = group.parts.iter().map(|p| p.slot(&intent.cluster.name, device)).collect();
+    for ((part, name), on) in group.parts.iter().zip(&names).zip(answer.on) {
+        let slot = Slot {
+            device: device.clone(),
+            access,
+            models: BTreeSet::from([part.model.0.to_owned()]),
+            roles: BTreeSet::new(),
+            max_sequences: part.max_sequences,
+            memory: part.memory,
+            on,
+        };
+        match plan.slots.get_mut(name) {
+            // Only in CPU mode, where every role comes by itself.
+            Some(same) => {
+                same.max_sequences = same.max_sequences.saturating_add(part.max_sequences);
+                let budget = same.memory.total + part.memory.total;
+                let memory = sizing::memory(part.model.1, same.max_sequences, None);
+                same.memory = sizing::memory(part.model.1, same.max_sequences, Some(budget.max(memory.total)));
+                same.on |= on;
+            }
+            None => drop(plan.slots.insert(name.clone(), slot)),
+        }
+    }
+    for (member, (state, until)) in group.roles.iter().zip(answer.roles) {
+        let name = &names[member.part];
+        if let Some(slot) = plan.slots.get_mut(name) {
+            slot.roles.insert(member.name.into());
+        }
+        let slots = BTreeSet::from([name.clone()]);
+        plan.roles.insert(member.name.into(), RoleOutcome { state, until, slots, waits: None });
+    }
+    plan.valid_until = plan.valid_until.into_iter().chain(answer.until).min();
+}
+
+/// The first change of a role; of several at once that of the lower name.
+fn next(plan: &Plan) -> Option<Transition> {
+    let changes = plan.roles.iter().filter_map(|(role, outcome)| {
+        let to = if outcome.state == RoleState::Asleep { RoleState::Awake } else { RoleState::Asleep };
+        outcome.until.map(|at| Transition { at, role: role.clone(), to })
+    });
+    changes.min_by(|a, b| (a.at, &a.role).cmp(&(b.at, &b.role)))
+}
+
+/// Devices that the fleet has for a cluster: neither a foreign pod nor another cluster holds them.
+pub fn devices_free_for(fleet: &Fleet, cluster: &crate::ClusterId) -> usize {
+    let mine = |holder: &Holder| match holder {
+        Holder::Free => true,
+        Holder::Foreign => false,
+        Holder::Slots { cluster: owner, .. } => owner.uid == cluster.uid,
+    };
+    let usable = fleet.nodes.values().filter(|n| n.usable);
+    usable.flat_map(|n| &n.devices).filter(|d| d.uuid != CPU && mine(&d.holder)).count()
+}

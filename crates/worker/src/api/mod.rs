@@ -1,0 +1,34 @@
+//! The endpoints.
+
+mod answer;
+mod frame;
+mod refusal;
+mod request;
+mod state;
+
+use crate::app::App;
+use axum::{
+    Router,
+    extract::DefaultBodyLimit,
+    routing::{get, post},
+};
+
+/// Largest body of a request, in bytes.
+const BODY_LIMIT: usize = 4 << 20;
+
+/// All endpoints over `app`.
+pub fn router(app: App) -> Router {
+    Router::new()
+        .route("/v1/chat/completions", post(answer::chat))
+        .route("/v1/completions", post(answer::complete))
+        .route("/v1/models", get(state::models))
+        .route("/v1/models/{id}", get(state::model))
+        .route("/healthz", get(state::health))
+        .route("/readyz", get(state::ready))
+        .route("/metrics", get(state::metrics))
+        .route("/status", get(state::status))
+        .fallback(state::not_offered)
+        .method_not_allowed_fallback(state::not_offered)
+        .layer(DefaultBodyLimit::max(BODY_LIMIT))
+        .with_state(app)
+}

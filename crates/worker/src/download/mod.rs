@@ -1,0 +1,191 @@
+//! Model files over HTTP: in ranges, resumed after breaks and restarts, known by their digest.
+//!
+//! A file is `<digest>.gguf` in the cache folder once its digest was checked, and `<digest>.part` until then. The part is
+//! locked while it is written, so that two processes with one folder fetch once.
+
+mod transfer;
+
+use sha2::{Digest, Sha256};
+use std::{
+    fs::{File, TryLockError},
+    io::{self, Read},
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+/// Breaks in a row without a new byte after which it is given up.
+const MOST_IDLE_BREAKS: u32 = 6;
+/// Pause after the first break without a new byte; doubled after each further one.
+const FIRST_PAUSE: Duration = Duration::from_millis(500);
+/// Longest pause between two attempts.
+const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+
+/// What is to be fetched.
+#[derive(Clone)]
+pub struct Order {
+    /// `http://` or `https://`.
+    pub url: String,
+    /// SHA-256 of the file, lower case.
+    pub sha256: String,
+    /// Cache folder, created if it is not there.
+    pub folder: PathBuf,
+    /// Bearer token.
+    pub token: Option<String>,
+}
+
+/// Why a model was not fetched.
+#[derive(Debug, thiserror::Error)]
+pub enum Fault {
+    /// The cache folder does not work.
+    #[error("model cache `{}`: {source}", path.display())]
+    Cache {
+        /// The file or folder.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// The server refuses for good.
+    #[error("{url} answers {status}; check the address and the token")]
+    Refused {
+        /// Address without query.
+        url: String,
+        /// HTTP status.
+        status: u16,
+    },
+    /// The server does not answer, or breaks off again and again.
+    #[error("{url} gave up after {breaks} breaks without a new byte at {bytes} bytes: {cause}")]
+    GaveUp {
+        /// Address without query.
+        url: String,
+        /// Breaks in a row.
+        breaks: u32,
+        /// Bytes that are there.
+        bytes: u64,
+        /// The last break.
+        cause: String,
+    },
+    /// What came is not what was ordered.
+    #[error("{url} has SHA-256 {found}, {wanted} was ordered; the {bytes} bytes were removed")]
+    WrongDigest {
+        /// Address without query.
+        url: String,
+        /// Digest of what came.
+        found: String,
+        /// Digest that was ordered.
+        wanted: String,
+        /// Size of what came.
+        bytes: u64,
+    },
+}
+
+/// Fetches the file unless the cache has it, and returns its path.
+pub async fn fetch(order: &Order) -> Result<PathBuf, Fault> {
+    let done = order.folder.join(format!("{}.gguf", order.sha256));
+    let part = order.folder.join(format!("{}.part", order.sha256));
+    std::fs::create_dir_all(&order.folder).map_err(|source| cache(&order.folder, source))?;
+    if done.is_file() {
+        tracing::info!(file = %done.display(), "model is in the cache");
+        return Ok(done);
+    }
+    // Held until the end of this function.
+    let _lock = lock(&part).await?;
+    if done.is_file() {
+        return Ok(done);
+    }
+    let bytes = all(order, &part).await?;
+    let found = digest(part.clone()).await?;
+    if found != order.sha256 {
+        std::fs::remove_file(&part).map_err(|source| cache(&part, source))?;
+        return Err(Fault::WrongDigest { url: shown(&order.url), found, wanted: order.sha256.clone(), bytes });
+    }
+    std::fs::rename(&part, &done).map_err(|source| cache(&done, source))?;
+    tracing::info!(file = %done.display(), bytes, "model is downloaded and its digest is right");
+    Ok(done)
+}
+
+/// Fetches until the part is complete; returns its size.
+async fn all(order: &Order, part: &Path) -> Result<u64, Fault> {
+    let client = transfer::client(&order.url)?;
+    let mut breaks = 0;
+    loop {
+        let before = size(part)?;
+        let cause = match transfer::attempt(&client, order, part, before).await? {
+            transfer::End::Complete => return size(part),
+            transfer::End::Broken(cause) => cause,
+        };
+        let bytes = size(part)?;
+        breaks = if bytes > before { 0 } else { breaks + 1 };
+        if breaks >= MOST_IDLE_BREAKS {
+            return Err(Fault::GaveUp { url: shown(&order.url), breaks, bytes, cause });
+        }
+        let pause = if breaks == 0 { Duration::ZERO } else { (FIRST_PAUSE * 2_u32.pow(breaks - 1)).min(LONGEST_PAUSE) };
+        tracing::warn!(url = shown(&order.url), bytes, cause, pause_seconds = pause.as_secs_f64(), "download broke, resuming");
+        tokio::time::sleep(pause).await;
+    }
+}
+
+/// The part, opened and locked; waits for another process that holds it.
+async fn lock(part: &Path) -> Result<File, Fault> {
+    let path = part.to_owned();
+    let locked = tokio::task::spawn_blocking(move || {
+        let file = File::options().append(true).create(true).open(&path)?;
+        match file.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => {
+                tracing::info!(file = %path.display(), "another process downloads this model, waiting");
+                file.lock()?;
+            }
+            Err(TryLockError::Error(fault)) => return Err(fault),
+        }
+        Ok(file)
+    });
+    locked.await.unwrap_or_else(|fault| Err(io::Error::other(fault))).map_err(|source| cache(part, source))
+}
+
+/// SHA-256 of a file, in lower-case hexadecimal.
+async fn digest(path: PathBuf) -> Result<String, Fault> {
+    let at = path.clone();
+    let digest = tokio::task::spawn_blocking(move || {
+        let mut file = File::open(&path)?;
+        // The digest is only worth something if these very bytes outlive a crash.
+        file.sync_all()?;
+        let (mut hasher, mut buffer) = (Sha256::new(), vec![0; 1 << 20]);
+        loop {
+            match file.read(&mut buffer)? {
+                0 => return Ok(hex::encode(hasher.finalize())),
+                count => hasher.update(&buffer[..count]),
+            }
+        }
+    });
+    digest.await.unwrap_or_else(|fault| Err(io::Error::other(fault))).map_err(|source| cache(&at, source))
+}
+
+fn size(part: &Path) -> Result<u64, Fault> {
+    match std::fs::metadata(part) {
+        Ok(metadata) => Ok(metadata.len()),
+        Err(fault) if fault.kind() == io::ErrorKind::NotFound => Ok(0),
+        Err(source) => Err(cache(part, source)),
+    }
+}
+
+fn cache(path: &Path, source: io::Error) -> Fault {
+    Fault::Cache { path: path.to_owned(), source }
+}
+
+/// An address for logs: without its query, which may be a signature, and without user and password.
+fn shown(url: &str) -> String {
+    let plain = url.split(['?', '#']).next().unwrap_or(url);
+    match (plain.split_once("://"), plain.rsplit_once('@')) {
+        (Some((scheme, _)), Some((_, rest))) => format!("{scheme}://{rest}"),
+        _ => plain.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn secrets_of_an_address_are_not_shown() {
+        assert_eq!(super::shown("https://u:p@h/m.gguf?signature=x#y"), "https://h/m.gguf");
+        assert_eq!(super::shown("http://h:1/m.gguf"), "http://h:1/m.gguf");
+    }
+}

@@ -1,0 +1,22 @@
+//! `cherokee-worker`: answers OpenAI requests with local models.
+
+use cherokee_worker::{args::Args, process, run};
+use clap::Parser;
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let args = Args::parse();
+    // Before anything has started a thread, as both may replace this process.
+    if let Err(fault) = process::become_final(&args) {
+        return process::refuse(&args, &fault);
+    }
+    process::start_log();
+    let runtime = match tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(fault) => return process::refuse(&args, &run::Fault::Listen(fault.to_string())),
+    };
+    match runtime.block_on(run::run(&args)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(fault) => process::refuse(&args, &fault),
+    }
+}

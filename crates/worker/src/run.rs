@@ -1,0 +1,193 @@
+//! A worker's life: listen, open the device, get the models, load, serve, drain, end.
+
+use crate::{
+    api,
+    app::{App, Phase},
+    args::Args,
+    download, process,
+    sources::{self, Source},
+};
+use cherokee_engine::{Compute, Engine, Options};
+use std::{
+    convert::Infallible,
+    io,
+    path::PathBuf,
+    time::{Duration, SystemTime},
+};
+use tokio::{
+    net::TcpListener,
+    signal::unix::{SignalKind, signal},
+    time::timeout,
+};
+use tokio_util::sync::CancellationToken;
+
+/// Time between two looks at the engine's thread.
+const LOOK: Duration = Duration::from_secs(1);
+/// Time that idle connections get to close after the last query has ended.
+const CLOSE: Duration = Duration::from_secs(2);
+
+/// Why a worker cannot start or go on.
+#[derive(Debug, thiserror::Error)]
+pub enum Fault {
+    /// The address cannot be served on, or the runtime does not start.
+    #[error("cannot serve: {0}")]
+    Listen(String),
+    /// This process cannot become what it must be.
+    #[error("process: {0}")]
+    Process(String),
+    /// The arguments contradict each other, or a model is not where they say.
+    #[error(transparent)]
+    Source(#[from] sources::Fault),
+    /// The token file cannot be read.
+    #[error("--model-token-file `{}` cannot be read: {cause}", path.display())]
+    Token {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        cause: io::Error,
+    },
+    /// A model cannot be fetched.
+    #[error(transparent)]
+    Download(#[from] download::Fault),
+    /// Device, budget or model file.
+    #[error(transparent)]
+    Engine(#[from] cherokee_engine::Error),
+    /// The engine's thread has ended.
+    #[error("the engine has failed; its fault is in the log above")]
+    Broken,
+}
+
+impl Fault {
+    /// Fixed word for logs and the termination message. Never holds names or numbers.
+    pub fn reason(&self) -> &'static str {
+        match self {
+            Self::Listen(_) => "CannotServe",
+            Self::Process(_) => "ProcessFailed",
+            Self::Source(_) => "ModelSourceInvalid",
+            Self::Token { .. } => "TokenUnreadable",
+            Self::Download(download::Fault::WrongDigest { .. }) => "ModelDigestWrong",
+            Self::Download(_) => "ModelDownloadFailed",
+            Self::Engine(fault) => fault.reason(),
+            Self::Broken => "EngineFailed",
+        }
+    }
+}
+
+/// Lives until a signal ends it, or a fault.
+pub async fn run(args: &Args) -> Result<(), Fault> {
+    if args.check_device {
+        return process::check_device(args);
+    }
+    // The HTTP client has none of its own. An error means that there is one already.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let listener = TcpListener::bind(args.listen).await.map_err(|fault| Fault::Listen(format!("{}: {fault}", args.listen)))?;
+    let address = listener.local_addr().map_err(|fault| Fault::Listen(fault.to_string()))?;
+    tracing::info!(%address, "listening");
+    let app = App::new(unix_now());
+    let stop = CancellationToken::new();
+    let server = axum::serve(listener, api::router(app.clone())).with_graceful_shutdown(stop.clone().cancelled_owned());
+    let server = tokio::spawn(server.into_future());
+    tokio::select! {
+        ended = end_signal() => ended?,
+        lived = live(args, &app) => match lived? {},
+    }
+    drain(args, &app).await;
+    stop.cancel();
+    // Connections that stay open longer hold nothing that anybody waits for.
+    let _ = timeout(CLOSE, server).await;
+    Ok(())
+}
+
+/// Loads, then watches the engine.
+async fn live(args: &Args, app: &App) -> Result<Infallible, Fault> {
+    let engine = prepare(args).await?;
+    let report = engine.report();
+    tracing::info!(
+        models = report.models.iter().map(|model| model.name.as_str()).collect::<Vec<_>>().join(","),
+        device = report.device.name,
+        kind = ?report.device.kind,
+        uuid = report.device.uuid,
+        weights_mib = report.memory.weights >> 20,
+        kv_cache_mib = report.memory.kv_cache >> 20,
+        reserve_mib = report.memory.reserve >> 20,
+        "serving"
+    );
+    app.serve(engine);
+    loop {
+        tokio::time::sleep(LOOK).await;
+        if !app.alive() {
+            return Err(Fault::Broken);
+        }
+    }
+}
+
+/// From arguments to a running engine. The device is opened first: without one nothing is downloaded.
+async fn prepare(args: &Args) -> Result<Engine, Fault> {
+    let wanted = sources::wanted(args)?;
+    let (choice, visible) = (args.device.into(), args.visible_devices.clone());
+    let compute = blocking(move || Ok(Compute::open(choice, visible.as_deref())?)).await?;
+    let mut files = Vec::new();
+    for (name, source) in wanted {
+        let file = match source {
+            Source::Path(path) => sources::file(&name, &path)?,
+            Source::Url { url, sha256 } => {
+                download::fetch(&sources::download(&url, &sha256, args, token(args)?.as_deref())).await?
+            }
+        };
+        files.push((name, file));
+    }
+    let options = Options {
+        context_tokens: args.context_tokens.and_then(|tokens| usize::try_from(tokens).ok()),
+        sequences: args.max_sequences.into(),
+        max_waiting: args.max_waiting.into(),
+        memory_limit: args.memory_limit_mib.map(|mib| mib << 20),
+        ..Options::default()
+    };
+    blocking(move || {
+        let loaded = cherokee_engine::load(&files, &options, &compute)?;
+        Ok(Engine::start(loaded, &options, compute)?)
+    })
+    .await
+}
+
+/// Stops accepting, and gives running queries their time.
+async fn drain(args: &Args, app: &App) {
+    let was = app.phase();
+    app.drain();
+    if was != Phase::Serving {
+        return;
+    }
+    tracing::info!(seconds = args.drain_seconds, "draining");
+    match timeout(Duration::from_secs(args.drain_seconds), app.drained()).await {
+        Ok(()) => tracing::info!("drained"),
+        Err(_) => tracing::warn!(seconds = args.drain_seconds, "queries still run after the time to drain: they are cut"),
+    }
+}
+
+/// The bearer token for downloads.
+fn token(args: &Args) -> Result<Option<String>, Fault> {
+    let Some(path) = &args.model_token_file else { return Ok(None) };
+    let text = std::fs::read_to_string(path).map_err(|cause| Fault::Token { path: path.clone(), cause })?;
+    Ok(Some(text.trim().to_owned()))
+}
+
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T, Fault> + Send + 'static) -> Result<T, Fault> {
+    tokio::task::spawn_blocking(work).await.unwrap_or(Err(Fault::Broken))
+}
+
+/// Returns when SIGTERM or SIGINT comes.
+async fn end_signal() -> Result<(), Fault> {
+    let listen = |kind| signal(kind).map_err(|fault| Fault::Process(fault.to_string()));
+    let (mut term, mut interrupt) = (listen(SignalKind::terminate())?, listen(SignalKind::interrupt())?);
+    tokio::select! {
+        _ = term.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    Ok(())
+}
+
+/// Seconds since 1970, for `created`.
+pub fn unix_now() -> i64 {
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_secs()).unwrap_or(i64::MAX)
+}

@@ -1,0 +1,85 @@
+//! What can end a pass early.
+
+use crate::render::Kind;
+
+/// Why a pass ended early. What runs keeps running; the pass is tried again with backoff.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The API server refused or did not answer.
+    #[error("{doing}: {source}")]
+    Api {
+        /// What was tried.
+        doing: String,
+        /// What came back.
+        #[source]
+        source: kube::Error,
+    },
+    /// Another writer was faster; the next pass sees what it wrote.
+    #[error("{kind} `{name}` appeared while it was being created: the next pass reads it")]
+    Raced {
+        /// Kind of the object.
+        kind: Kind,
+        /// Its name.
+        name: String,
+    },
+    /// This operator no longer leads, so it must not write.
+    #[error("the lease is held by another operator or could not be renewed: nothing is written")]
+    NotLeading,
+    /// A document that the operator writes itself could not be made.
+    #[error("writing {what}: {source}")]
+    Document {
+        /// Which document.
+        what: &'static str,
+        /// Why.
+        #[source]
+        source: serde_json::Error,
+    },
+    /// The address for health and metrics could not be taken.
+    #[error("listening on {address}: {source}")]
+    Listen {
+        /// Which address.
+        address: std::net::SocketAddr,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// Signals could not be listened to.
+    #[error("listening for signals: {0}")]
+    Signals(#[source] std::io::Error),
+    /// No way to the API server was found.
+    #[error("finding the API server: {0}")]
+    NoServer(#[source] Box<kube::Error>),
+}
+
+impl Error {
+    /// Fixed word for metrics. Never holds names or numbers.
+    pub fn reason(&self) -> &'static str {
+        match self {
+            Self::Api { source: kube::Error::Api(status), .. } => match status.code {
+                403 => "Forbidden",
+                409 => "Conflict",
+                422 => "Invalid",
+                _ => "ApiServer",
+            },
+            Self::Api { .. } => "ApiServerAway",
+            Self::Raced { .. } => "Raced",
+            Self::NotLeading => "NotLeading",
+            Self::Document { .. } => "Document",
+            Self::Listen { .. } => "Listen",
+            Self::Signals(_) => "Signals",
+            Self::NoServer(_) => "NoServer",
+        }
+    }
+}
+
+/// Says what was tried when the API server's answer is an error.
+pub(crate) trait Doing<T> {
+    /// `doing` is a phrase with names, as "list the nodes".
+    fn doing(self, doing: impl Into<String>) -> Result<T, Error>;
+}
+
+impl<T> Doing<T> for Result<T, kube::Error> {
+    fn doing(self, doing: impl Into<String>) -> Result<T, Error> {
+        self.map_err(|source| Error::Api { doing: doing.into(), source })
+    }
+}

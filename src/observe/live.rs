@@ -1,0 +1,68 @@
+//! The children of a cluster as they are.
+
+use crate::{
+    error::{Doing, Error},
+    render::Kind,
+};
+use cherokee_api::names::{self, label};
+use futures::future::try_join_all;
+use kube::{Api, Client, api::DynamicObject, api::ListParams};
+use serde_json::Value;
+use std::collections::BTreeMap;
+
+/// The children of one cluster, by kind and name.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Live(BTreeMap<(Kind, String), Value>);
+
+impl Live {
+    /// Lists all children, by label.
+    pub(crate) async fn read(client: &Client, namespace: &str, cluster: &str) -> Result<Self, Error> {
+        let selector = format!("{}={cluster},{}={}", label::CLUSTER, label::MANAGED_BY, names::MANAGED_BY);
+        let params = ListParams::default().labels(&selector);
+        let lists = try_join_all(Kind::ALL.map(|kind| list(client, namespace, kind, &params))).await?;
+        Ok(Self(lists.into_iter().flatten().collect()))
+    }
+
+    /// One child.
+    pub fn get(&self, kind: Kind, name: &str) -> Option<&Value> {
+        self.0.get(&(kind, name.to_owned()))
+    }
+
+    /// All children.
+    pub fn iter(&self) -> impl Iterator<Item = (Kind, &str, &Value)> {
+        self.0.iter().map(|((kind, name), body)| (*kind, name.as_str(), body))
+    }
+
+    /// Notes what was written.
+    pub(crate) fn insert(&mut self, kind: Kind, name: &str, body: Value) {
+        self.0.insert((kind, name.to_owned()), body);
+    }
+
+    /// Notes what was deleted.
+    pub(crate) fn remove(&mut self, kind: Kind, name: &str) {
+        self.0.remove(&(kind, name.to_owned()));
+    }
+}
+
+async fn list(client: &Client, namespace: &str, kind: Kind, params: &ListParams) -> Result<Vec<((Kind, String), Value)>, Error> {
+    let api: Api<DynamicObject> = Api::namespaced_with(client.clone(), namespace, &kind.resource());
+    let items = api.list(params).await.doing(format!("list {kind}s in namespace `{namespace}`"))?;
+    let entry = |item: DynamicObject| {
+        let name = item.metadata.name.clone().unwrap_or_default();
+        serde_json::to_value(item).map(|body| ((kind, name), body)).map_err(|source| Error::Document { what: "a child", source })
+    };
+    items.into_iter().map(entry).collect()
+}
+
+/// Replicas that a Deployment or StatefulSet wants.
+pub(crate) fn replicas(body: &Value) -> i64 {
+    body.pointer("/spec/replicas").and_then(Value::as_i64).unwrap_or(1)
+}
+
+/// Replicas that are ready, counted only once the controller has seen the newest spec.
+pub(crate) fn ready(body: &Value) -> i64 {
+    let generation = body.pointer("/metadata/generation").and_then(Value::as_i64).unwrap_or(0);
+    let observed = body.pointer("/status/observedGeneration").and_then(Value::as_i64).unwrap_or(0);
+    let ready = body.pointer("/status/readyReplicas").and_then(Value::as_i64).unwrap_or(0);
+    if observed < generation { ready.min(replicas(body)) } else { ready }
+}

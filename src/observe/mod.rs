@@ -1,0 +1,195 @@
+//! One snapshot a pass: the resource, the fleet, the cluster's own children and pods, hints and password. Reads only.
+
+pub mod fleet;
+mod holds;
+pub(crate) mod live;
+mod nodes;
+mod slices;
+pub(crate) mod trouble;
+
+pub use fleet::{Sources, fleet};
+pub use live::Live;
+pub use trouble::Trouble;
+
+use crate::{
+    error::{Doing, Error},
+    render::Password,
+};
+use cherokee_api::{
+    CherokeeCluster,
+    gateway::AuthMode,
+    memory::MemoryMode,
+    names::{child, label},
+};
+use cherokee_plan::{ClusterId, Fleet};
+use cherokee_wire::hints::{self, Hints};
+use chrono::{DateTime, Utc};
+use futures::future::{join_all, try_join_all};
+use k8s_openapi::api::{
+    apps::v1::Deployment,
+    core::v1::{ConfigMap, Node, PersistentVolumeClaim, Pod, Secret},
+    resource::v1::{DeviceClass, ResourceClaim, ResourceSlice},
+};
+use kube::{
+    Api, Client, Resource, ResourceExt,
+    api::ListParams,
+    core::{DeserializeGuard, NamespaceResourceScope, PartialObjectMeta},
+};
+use serde::de::DeserializeOwned;
+use std::{fmt::Debug, sync::Arc};
+
+/// What one pass knows. After it nobody reads the API server again in this pass, but for holds inside the lock.
+#[derive(Clone, Debug)]
+pub struct Observed {
+    /// When.
+    pub now: DateTime<Utc>,
+    /// The resource.
+    pub cluster: Arc<CherokeeCluster>,
+    /// Its place in the queue for devices.
+    pub id: ClusterId,
+    /// Nodes, devices, holds.
+    pub fleet: Fleet,
+    /// What the daemon asks for; none if its document can't be read.
+    pub hints: Hints,
+    /// The cluster's children.
+    pub live: Live,
+    /// The cluster's pods.
+    pub pods: Vec<Pod>,
+    /// The password of the managed Redis.
+    pub password: Password,
+    /// Objects that the spec names and that are not there, as "Secret `name`".
+    pub missing: Vec<String>,
+}
+
+/// Takes the snapshot. `None`: the cluster is gone or going.
+pub async fn observe(client: &Client, now: DateTime<Utc>, namespace: &str, name: &str) -> Result<Option<Observed>, Error> {
+    let api: Api<DeserializeGuard<CherokeeCluster>> = Api::namespaced(client.clone(), namespace);
+    let found = api.get_opt(name).await.doing(format!("read CherokeeCluster `{name}`"))?;
+    // An object that became unreadable since its wake-up comes back by its own wake-up.
+    let Some(cluster) = found.and_then(|guard| guard.0.ok()) else { return Ok(None) };
+    if cluster.metadata.deletion_timestamp.is_some() {
+        return Ok(None);
+    }
+    let cluster = Arc::new(cluster);
+    let (sources, live, pods, hints, password, missing) = futures::try_join!(
+        sources(client, &cluster),
+        Live::read(client, namespace, name),
+        own_pods(client, namespace, name),
+        read_hints(client, namespace, name),
+        read_password(client, &cluster, namespace, name),
+        missing(client, &cluster, namespace),
+    )?;
+    let fleet = fleet(&sources, &cluster.spec.accelerator, &cluster.spec.workers.tolerations);
+    let id = holds::cluster_id(&cluster.metadata);
+    Ok(Some(Observed { now, cluster, id, fleet, hints, live, pods, password, missing }))
+}
+
+/// The fleet as it is now: read once more by a pass that is about to take a device.
+pub async fn fleet_now(client: &Client, cluster: &CherokeeCluster) -> Result<Fleet, Error> {
+    let sources = sources(client, cluster).await?;
+    Ok(fleet(&sources, &cluster.spec.accelerator, &cluster.spec.workers.tolerations))
+}
+
+async fn sources(client: &Client, cluster: &CherokeeCluster) -> Result<Sources, Error> {
+    let accelerator = &cluster.spec.accelerator;
+    let classes: Api<DeviceClass> = Api::all(client.clone());
+    let class = async {
+        let found = classes.get_opt(&accelerator.device_class_name).await;
+        // A cluster older than DRA has no such API; then nobody publishes devices by it either.
+        found.or_else(absent_api).doing("read the DeviceClass")
+    };
+    let (nodes, slices, class, claims, slots, clusters) = futures::try_join!(
+        all::<Node>(client, &ListParams::default()),
+        all_or_none::<ResourceSlice>(client),
+        class,
+        all_or_none::<ResourceClaim>(client),
+        all::<Deployment>(client, &ListParams::default().labels(label::SLOT)),
+        cluster_ids(client),
+    )?;
+    let plugged = nodes.iter().any(|node| nodes::allocatable(node, &accelerator.resource_name) > 0);
+    // Only the device plugin needs them, and a slightly old list does: the kubelet has the last word.
+    let pods = if plugged { all::<Pod>(client, &ListParams::default().match_any()).await? } else { Vec::new() };
+    Ok(Sources { nodes, slices, class, claims, pods, slots, clusters })
+}
+
+async fn cluster_ids(client: &Client) -> Result<std::collections::BTreeMap<String, ClusterId>, Error> {
+    let api: Api<CherokeeCluster> = Api::all(client.clone());
+    // Metadata only: another tenant's object may be unreadable.
+    let list = api.list_metadata(&ListParams::default()).await.doing("list CherokeeClusters")?;
+    let id = |object: PartialObjectMeta<CherokeeCluster>| Some((object.uid()?, holds::cluster_id(&object.metadata)));
+    Ok(list.into_iter().filter_map(id).collect())
+}
+
+async fn all<K>(client: &Client, params: &ListParams) -> Result<Vec<K>, Error>
+where
+    K: Resource<DynamicType = ()> + Clone + DeserializeOwned + Debug,
+{
+    let list = Api::<K>::all(client.clone()).list(params).await;
+    Ok(list.doing(format!("list {}", K::plural(&())))?.items)
+}
+
+async fn all_or_none<K>(client: &Client) -> Result<Vec<K>, Error>
+where
+    K: Resource<DynamicType = ()> + Clone + DeserializeOwned + Debug,
+{
+    let list = Api::<K>::all(client.clone()).list(&ListParams::default()).await;
+    let list = list.map(|list| Some(list.items)).or_else(absent_api);
+    Ok(list.doing(format!("list {}", K::plural(&())))?.unwrap_or_default())
+}
+
+fn absent_api<T>(error: kube::Error) -> Result<Option<T>, kube::Error> {
+    match error {
+        kube::Error::Api(status) if status.code == 404 => Ok(None),
+        other => Err(other),
+    }
+}
+
+async fn own_pods(client: &Client, namespace: &str, name: &str) -> Result<Vec<Pod>, Error> {
+    let params = ListParams::default().labels(&format!("{}={name}", label::CLUSTER));
+    let list = Api::<Pod>::namespaced(client.clone(), namespace).list(&params).await;
+    Ok(list.doing(format!("list pods in namespace `{namespace}`"))?.items)
+}
+
+async fn read_hints(client: &Client, namespace: &str, name: &str) -> Result<Hints, Error> {
+    let map = Api::<ConfigMap>::namespaced(client.clone(), namespace).get_opt(&child::hints(name)).await;
+    let text = map.doing("read the hints")?.and_then(|m| m.data?.remove(hints::KEY));
+    Ok(text.and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default())
+}
+
+async fn read_password(client: &Client, cluster: &CherokeeCluster, namespace: &str, name: &str) -> Result<Password, Error> {
+    if cluster.spec.muscle_memory.mode != MemoryMode::Managed {
+        return Ok(Password::default());
+    }
+    let secret = Api::<Secret>::namespaced(client.clone(), namespace).get_opt(&child::memory_password(name)).await;
+    let found = secret.doing("read the password of the muscle memory")?;
+    Ok(match found.as_ref().and_then(crate::render::stored_password) {
+        Some(secret) => Password { secret, stored: true },
+        None => Password { secret: format!("{}{}", uuid::Uuid::new_v4().simple(), uuid::Uuid::new_v4().simple()), stored: false },
+    })
+}
+
+/// Secrets and claims that the spec names and that do not exist.
+async fn missing(client: &Client, cluster: &CherokeeCluster, namespace: &str) -> Result<Vec<String>, Error> {
+    let spec = &cluster.spec;
+    let keys = spec.gateway.auth.secret_ref.as_ref().filter(|_| spec.gateway.auth.mode == AuthMode::ApiKey);
+    let connection = spec.muscle_memory.connection_secret_ref.as_ref();
+    let tokens = spec.models.iter().filter_map(|m| m.credentials_secret_ref.as_ref());
+    let secrets = keys.into_iter().chain(connection).chain(tokens).map(|s| s.name.as_str());
+    let claims = spec.models.iter().filter_map(|m| crate::render::claim_of(&m.uri)).map(|(claim, _)| claim);
+    let secrets = join_all(secrets.map(|name| absent::<Secret>(client, namespace, name)));
+    let claims = join_all(claims.map(|name| absent::<PersistentVolumeClaim>(client, namespace, name)));
+    let (secrets, claims) = futures::join!(secrets, claims);
+    let mut missing: Vec<_> = secrets.into_iter().chain(claims).collect::<Result<Vec<_>, _>>()?.into_iter().flatten().collect();
+    missing.sort();
+    missing.dedup();
+    Ok(missing)
+}
+
+async fn absent<K>(client: &Client, namespace: &str, name: &str) -> Result<Option<String>, Error>
+where
+    K: Resource<DynamicType = (), Scope = NamespaceResourceScope> + Clone + DeserializeOwned + Debug,
+{
+    let found = Api::<K>::namespaced(client.clone(), namespace).get_metadata_opt(name).await;
+    let found = found.doing(format!("look for {} `{name}`", K::kind(&())))?;
+    Ok(found.is_none().then(|| format!("{} `{name}`", K::kind(&()))))
+}

@@ -1,0 +1,176 @@
+//! Why a pod is not ready, in our words: read from its status, pure.
+
+use cherokee_api::names::{annotation, reason};
+use chrono::{DateTime, TimeDelta, Utc};
+use k8s_openapi::api::core::v1::{ContainerState, ContainerStatus, Pod};
+use kube::ResourceExt;
+
+/// Exit code by which a worker says that it found no GPU.
+const EXIT_NO_GPU: i32 = 3;
+/// Ends of a container after which it counts as failing, not as unlucky.
+const RESTARTS: i32 = 3;
+/// How long a pod may wait for a node or an image before somebody should look.
+const PATIENCE: TimeDelta = TimeDelta::minutes(5);
+/// Most characters of a container's last words in a message.
+const LAST_WORDS: usize = 300;
+
+/// Why a pod is not as it should be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Trouble {
+    /// One of [`reason`].
+    pub reason: &'static str,
+    /// With names, numbers and what the container said last.
+    pub message: String,
+    /// It will not get better without a change.
+    pub terminal: bool,
+}
+
+/// The worst trouble of some pods, terminal first.
+pub fn worst<'a>(pods: impl IntoIterator<Item = &'a Pod>, now: DateTime<Utc>) -> Option<Trouble> {
+    pods.into_iter().filter_map(|pod| of_pod(pod, now)).max_by_key(|t| t.terminal)
+}
+
+fn of_pod(pod: &Pod, now: DateTime<Utc>) -> Option<Trouble> {
+    // A pod that is ending has had its say.
+    if pod.metadata.deletion_timestamp.is_some() {
+        return None;
+    }
+    let status = pod.status.as_ref()?;
+    let created = pod.creation_timestamp().as_ref().map(crate::time::from_k8s);
+    let long = created.is_some_and(|created| now - created > PATIENCE);
+    let containers = status.init_container_statuses.iter().chain(status.container_statuses.iter()).flatten();
+    let worst = containers.filter_map(|c| of_container(pod, c, long)).max_by_key(|t| t.terminal);
+    worst.or_else(|| unscheduled(pod, long))
+}
+
+fn unscheduled(pod: &Pod, long: bool) -> Option<Trouble> {
+    let conditions = pod.status.as_ref()?.conditions.as_ref()?;
+    let condition = conditions.iter().find(|c| c.type_ == "PodScheduled" && c.status == "False")?;
+    (condition.reason.as_deref() == Some("Unschedulable")).then(|| Trouble {
+        reason: reason::UNSCHEDULABLE,
+        message: format!("no node takes pod `{}`: {}", pod.name_any(), condition.message.as_deref().unwrap_or("no reason given")),
+        terminal: long,
+    })
+}
+
+fn of_container(pod: &Pod, container: &ContainerStatus, long: bool) -> Option<Trouble> {
+    let name = format!("container `{}` of pod `{}`", container.name, pod.name_any());
+    let state = container.state.as_ref();
+    let waiting = state.and_then(|s| s.waiting.as_ref());
+    let why = waiting.and_then(|w| w.reason.as_deref()).unwrap_or_default();
+    let told = waiting.and_then(|w| w.message.as_deref()).unwrap_or_default();
+    match why {
+        "ErrImagePull" | "ImagePullBackOff" | "InvalidImageName" | "ErrImageNeverPull" => Some(Trouble {
+            reason: reason::IMAGE_PULL_FAILED,
+            message: format!("{name} can't pull image `{}`: {}", container.image, cut(told)),
+            terminal: long || why == "InvalidImageName" || why == "ErrImageNeverPull",
+        }),
+        "CreateContainerConfigError" | "CreateContainerError" | "RunContainerError" => Some(Trouble {
+            reason: reason::POD_FAILING,
+            message: format!("{name} can't start ({why}): {}", cut(told)),
+            terminal: long,
+        }),
+        _ => ended(state).or_else(|| ended(container.last_state.as_ref())).and_then(|(code, cause, words)| {
+            failing(&name, container, code, &cause, &words)
+        }),
+    }
+}
+
+/// Exit code, cause and last words of a container that ended.
+fn ended(state: Option<&ContainerState>) -> Option<(i32, String, String)> {
+    let end = state?.terminated.as_ref()?;
+    Some((end.exit_code, end.reason.clone().unwrap_or_default(), end.message.clone().unwrap_or_default()))
+}
+
+fn failing(name: &str, container: &ContainerStatus, code: i32, cause: &str, words: &str) -> Option<Trouble> {
+    if container.ready || code == 0 {
+        return None;
+    }
+    let terminal = container.restart_count >= RESTARTS;
+    let count = container.restart_count;
+    Some(match (code, cause) {
+        (_, "OOMKilled") => Trouble {
+            reason: reason::OUT_OF_MEMORY,
+            message: format!("{name} used more than its memory limit {count} times: raise spec.workers.memory"),
+            terminal,
+        },
+        (EXIT_NO_GPU, _) if container.name == "worker" => {
+            Trouble { reason: reason::NO_GPU, message: format!("{name} found no GPU: {}", cut(words)), terminal: true }
+        }
+        _ => Trouble {
+            reason: reason::POD_FAILING,
+            message: format!("{name} ended with code {code} and was restarted {count} times: {}", cut(words)),
+            terminal,
+        },
+    })
+}
+
+/// The last line of a text, shortened.
+fn cut(text: &str) -> String {
+    let line = text.lines().rev().map(str::trim).find(|l| !l.is_empty()).unwrap_or("it left no message");
+    line.chars().take(LAST_WORDS).collect()
+}
+
+/// When a slot was last turned on or off, from its Deployment.
+pub(crate) fn since(annotations: Option<&serde_json::Value>) -> Option<DateTime<Utc>> {
+    let text = annotations?.get(annotation::SINCE)?.as_str()?;
+    DateTime::parse_from_rfc3339(text).ok().map(|t| t.with_timezone(&Utc))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::{Value, json};
+
+    fn pod(container: Value) -> Pod {
+        let mut container = container;
+        container["name"] = json!("worker");
+        container["image"] = json!("registry/worker:1");
+        container["imageID"] = json!("");
+        container["ready"] = json!(false);
+        serde_json::from_value(json!({"metadata": {"name": "p", "creationTimestamp": "2026-11-24T12:00:00Z"},
+            "status": {"containerStatuses": [container]}}))
+        .unwrap()
+    }
+    fn at(minute: i64) -> DateTime<Utc> {
+        "2026-11-24T12:00:00Z".parse::<DateTime<Utc>>().unwrap() + TimeDelta::minutes(minute)
+    }
+    fn see(container: Value, minute: i64) -> (&'static str, bool, String) {
+        let trouble = worst(&[pod(container)], at(minute)).unwrap();
+        (trouble.reason, trouble.terminal, trouble.message)
+    }
+
+    #[test]
+    fn a_worker_without_a_gpu_is_terminal_at_once_and_says_what_it_found() {
+        let container = json!({"restartCount": 1, "state": {"waiting": {"reason": "CrashLoopBackOff"}},
+            "lastState": {"terminated": {"exitCode": 3, "message": "NoGpu: no CUDA device is visible"}}});
+        let (reason, terminal, message) = see(container, 1);
+        assert_eq!((reason, terminal), ("NoGpu", true));
+        assert!(message.ends_with("NoGpu: no CUDA device is visible"), "{message}");
+    }
+
+    #[test]
+    fn a_crash_is_terminal_only_when_it_repeats() {
+        let container = |count| json!({"restartCount": count, "state": {"waiting": {"reason": "CrashLoopBackOff"}},
+            "lastState": {"terminated": {"exitCode": 1, "message": "cannot read model"}}});
+        assert_eq!(see(container(1), 1).1, false);
+        assert_eq!(see(container(3), 1).1, true);
+    }
+
+    #[test]
+    fn an_image_that_cannot_be_pulled_becomes_terminal_after_five_minutes() {
+        let container = json!({"restartCount": 0, "state": {"waiting": {"reason": "ImagePullBackOff", "message": "not found"}}});
+        assert_eq!(see(container.clone(), 1).1, false);
+        let (reason, terminal, message) = see(container, 6);
+        assert_eq!((reason, terminal), ("ImagePullFailed", true));
+        assert!(message.contains("registry/worker:1"), "{message}");
+    }
+
+    #[test]
+    fn a_pod_that_is_starting_or_ending_is_no_trouble() {
+        assert_eq!(worst(&[pod(json!({"restartCount": 0, "state": {"waiting": {"reason": "ContainerCreating"}}}))], at(1)), None);
+        let mut ending = pod(json!({"restartCount": 9, "lastState": {"terminated": {"exitCode": 1}}}));
+        ending.metadata.deletion_timestamp = ending.metadata.creation_timestamp.clone();
+        assert_eq!(worst(&[ending], at(1)), None);
+    }
+}

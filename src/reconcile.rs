@@ -1,0 +1,120 @@
+//! One pass, from observe to report. This is the table of contents of the operator.
+
+use crate::{
+    apply::Writer,
+    error::Error,
+    intent::{self, Understood},
+    observe::{self, Live, Observed, live::replicas, trouble},
+    operator::Operator,
+    render::{self, Kind, Scene},
+    report::{Decided, Said},
+    time,
+};
+use cherokee_plan::{Fleet, Plan};
+use chrono::{DateTime, TimeDelta, Utc};
+use std::{collections::BTreeMap, time::Duration};
+use tokio::sync::MutexGuard;
+
+/// Longest time between two looks at a cluster that nothing has touched.
+const LONGEST_SLEEP: TimeDelta = TimeDelta::minutes(10);
+/// Time until the next look where something is missing that nobody tells us of.
+const SHORT_SLEEP: TimeDelta = TimeDelta::seconds(15);
+
+/// Observe, understand, plan, render, apply, report; then sleep until the plan changes.
+pub(crate) async fn pass(op: &Operator, namespace: &str, name: &str) -> Result<Duration, Error> {
+    let Some(mut observed) = observe::observe(&op.client, op.clock.now(), namespace, name).await? else {
+        op.forget(namespace, name);
+        return Ok(sleep(LONGEST_SLEEP));
+    };
+    if observed.cluster.spec.suspend {
+        return rest(op, &observed, op.reporter().suspend(&observed).await?);
+    }
+    let understood = match intent::understand(&observed.cluster, &observed.hints, &observed.fleet, observed.now) {
+        Ok(understood) => understood,
+        Err(refusal) => {
+            let said = op.reporter().refuse(&observed, refusal.reason(), &refusal.to_string()).await?;
+            return rest(op, &observed, said);
+        }
+    };
+    let (plan, turn) = decide(op, &mut observed, &understood).await?;
+    let since = since(&plan, &observed.live, observed.now);
+    let desired = render::render(&Scene {
+        cluster: &observed.cluster,
+        settings: &op.settings,
+        roles: &understood.roles,
+        intent: &understood.intent,
+        plan: &plan,
+        fleet: &observed.fleet,
+        password: &observed.password,
+        since: &since,
+    })
+    .map_err(|source| Error::Document { what: "the layout", source })?;
+    let writer = Writer::new(&op.client, &op.leadership, &observed.cluster, std::mem::take(&mut observed.live));
+    let applied = match writer.apply(desired, &observed.pods).await {
+        Ok(applied) => applied,
+        Err(error) => return Err(tell(op, &observed, error).await),
+    };
+    drop(turn);
+    let decided = Decided { strategy: understood.strategy, roles: &understood.roles, intent: &understood.intent, plan: &plan };
+    let said = op.reporter().report(&observed, decided, &applied).await?;
+    let waits = applied.waiting() || !applied.refused().is_empty() || !observed.missing.is_empty();
+    next(op, &observed, &plan, &said, waits)
+}
+
+/// Who sits where. A pass that takes a device which it does not hold decides once more under the lock, from holds read
+/// inside it, and keeps the lock until its own hold is written.
+async fn decide<'o>(op: &'o Operator, observed: &mut Observed, understood: &Understood) -> Result<(Plan, Option<MutexGuard<'o, ()>>), Error> {
+    let plan = |fleet: &Fleet| cherokee_plan::plan(&understood.intent, fleet, observed.now);
+    let first = plan(&observed.fleet);
+    let takes = first.slots.keys().any(|slot| observed.live.get(Kind::Deployment, slot).is_none());
+    if !takes {
+        return Ok((first, None));
+    }
+    let turn = op.taking.lock().await;
+    let fleet = observe::fleet_now(&op.client, &observed.cluster).await?;
+    let second = plan(&fleet);
+    observed.fleet = fleet;
+    Ok((second, Some(turn)))
+}
+
+/// When each slot was last turned on or off: kept while its replicas stay, else now.
+fn since(plan: &Plan, live: &Live, now: DateTime<Utc>) -> BTreeMap<String, String> {
+    let of = |(name, slot): (&String, &cherokee_plan::Slot)| {
+        let found = live.get(Kind::Deployment, name).filter(|d| replicas(d) == i64::from(slot.on));
+        let kept = found.and_then(|d| trouble::since(d.pointer("/metadata/annotations")));
+        (name.clone(), time::text(kept.unwrap_or(now)))
+    };
+    plan.slots.iter().map(of).collect()
+}
+
+/// Says on the resource what the API server will hardly let pass the next time; the pass fails all the same.
+async fn tell(op: &Operator, observed: &Observed, error: Error) -> Error {
+    if ["Forbidden", "Invalid"].contains(&error.reason())
+        && let Err(second) = op.reporter().fail(&observed.cluster, &error, observed.now).await
+    {
+        tracing::debug!(error = %second, "the status was not stored");
+    }
+    error
+}
+
+/// The end of a pass that changed nothing.
+fn rest(op: &Operator, observed: &Observed, said: Said) -> Result<Duration, Error> {
+    next(op, observed, &Plan::default(), &said, false)
+}
+
+/// When to look again: at the plan's next change, at the end of a budget, soon if something is awaited, and else after
+/// the longest sleep.
+#[expect(clippy::unnecessary_wraps, reason = "it is the last word of a pass")]
+fn next(op: &Operator, observed: &Observed, plan: &Plan, said: &Said, waits: bool) -> Result<Duration, Error> {
+    let (namespace, name) = (&observed.id.namespace, &observed.id.name);
+    op.metrics.cluster(namespace, name, &said.status);
+    let edge = [plan.valid_until, said.until].into_iter().flatten().min();
+    op.due(namespace, name, edge);
+    let longest = if waits { SHORT_SLEEP } else { LONGEST_SLEEP };
+    Ok(sleep(edge.map_or(longest, |edge| (edge - observed.now).min(longest))))
+}
+
+fn sleep(time: TimeDelta) -> Duration {
+    // At least a moment: an edge that is already past must not spin.
+    time.to_std().unwrap_or_default().max(Duration::from_millis(200))
+}

@@ -1,0 +1,181 @@
+//! What a child is: a kind, a name and a body, with what all children have in common.
+
+use crate::args::Settings;
+use cherokee_api::{
+    CherokeeCluster,
+    names::{self, label},
+};
+use kube::{Resource, ResourceExt, core::ApiResource};
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+
+/// Kinds of children, in the order in which they are listed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Kind {
+    /// `v1`.
+    ConfigMap,
+    /// `v1`.
+    Service,
+    /// `v1`.
+    ServiceAccount,
+    /// `rbac.authorization.k8s.io/v1`.
+    Role,
+    /// `rbac.authorization.k8s.io/v1`.
+    RoleBinding,
+    /// `networking.k8s.io/v1`.
+    NetworkPolicy,
+    /// `policy/v1`.
+    PodDisruptionBudget,
+    /// `resource.k8s.io/v1`.
+    ResourceClaimTemplate,
+    /// `apps/v1`.
+    StatefulSet,
+    /// `apps/v1`.
+    Deployment,
+}
+
+impl Kind {
+    /// All kinds.
+    pub const ALL: [Self; 10] = [
+        Self::ConfigMap,
+        Self::Service,
+        Self::ServiceAccount,
+        Self::Role,
+        Self::RoleBinding,
+        Self::NetworkPolicy,
+        Self::PodDisruptionBudget,
+        Self::ResourceClaimTemplate,
+        Self::StatefulSet,
+        Self::Deployment,
+    ];
+
+    /// How the API server calls it.
+    pub fn resource(self) -> ApiResource {
+        use k8s_openapi::api::{apps, core, networking, policy, rbac, resource};
+        match self {
+            Self::ConfigMap => ApiResource::erase::<core::v1::ConfigMap>(&()),
+            Self::Service => ApiResource::erase::<core::v1::Service>(&()),
+            Self::ServiceAccount => ApiResource::erase::<core::v1::ServiceAccount>(&()),
+            Self::Role => ApiResource::erase::<rbac::v1::Role>(&()),
+            Self::RoleBinding => ApiResource::erase::<rbac::v1::RoleBinding>(&()),
+            Self::NetworkPolicy => ApiResource::erase::<networking::v1::NetworkPolicy>(&()),
+            Self::PodDisruptionBudget => ApiResource::erase::<policy::v1::PodDisruptionBudget>(&()),
+            Self::ResourceClaimTemplate => ApiResource::erase::<resource::v1::ResourceClaimTemplate>(&()),
+            Self::StatefulSet => ApiResource::erase::<apps::v1::StatefulSet>(&()),
+            Self::Deployment => ApiResource::erase::<apps::v1::Deployment>(&()),
+        }
+    }
+}
+
+impl std::fmt::Display for Kind {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        std::fmt::Debug::fmt(self, f)
+    }
+}
+
+/// One object that a cluster is to have.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Child {
+    /// Its kind.
+    pub kind: Kind,
+    /// Its name, in the namespace of the cluster.
+    pub name: String,
+    /// The whole object, as it is applied.
+    pub body: Value,
+}
+
+/// Parts of a cluster: the values of the component label.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Component {
+    /// Slots.
+    Worker,
+    /// The front door.
+    Gateway,
+    /// The daemon.
+    Autonomic,
+    /// The managed Redis.
+    Memory,
+}
+
+impl Component {
+    /// The label's value.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Worker => "worker",
+            Self::Gateway => "gateway",
+            Self::Autonomic => "autonomic",
+            Self::Memory => "memory",
+        }
+    }
+}
+
+/// What all children of one cluster are made from.
+pub(crate) struct Frame<'a> {
+    pub(crate) cluster: &'a CherokeeCluster,
+    pub(crate) settings: &'a Settings,
+    pub(crate) name: String,
+    pub(crate) namespace: String,
+}
+
+impl<'a> Frame<'a> {
+    pub(crate) fn new(cluster: &'a CherokeeCluster, settings: &'a Settings) -> Self {
+        Self { cluster, settings, name: cluster.name_any(), namespace: cluster.namespace().unwrap_or_default() }
+    }
+
+    /// Labels by which pods of a part are selected.
+    pub(crate) fn selector(&self, component: Component) -> Value {
+        json!({label::CLUSTER: self.name, label::COMPONENT: component.word()})
+    }
+
+    /// Labels of a part's objects.
+    pub(crate) fn labels(&self, component: Component) -> Value {
+        json!({
+            label::CLUSTER: self.name,
+            label::INSTANCE: self.name,
+            label::COMPONENT: component.word(),
+            label::NAME: "cherokee",
+            label::MANAGED_BY: names::MANAGED_BY,
+        })
+    }
+
+    /// Makes a child of a body that has all but apiVersion, kind and metadata. `metadata` of the body, if any, adds
+    /// labels and annotations.
+    pub(crate) fn child(&self, kind: Kind, name: impl Into<String>, component: Component, mut body: Value) -> Child {
+        let name = name.into();
+        let resource = kind.resource();
+        let mut labels = self.labels(component);
+        let mut annotations = json!({});
+        if let Some(more) = body.as_object_mut().and_then(|o| o.remove("metadata")) {
+            merge(&mut labels, &more["labels"]);
+            merge(&mut annotations, &more["annotations"]);
+        }
+        // The hash tells a body that lost a field from one that never had it.
+        annotations[names::annotation::RENDERED] = json!(hash(&[&body.to_string(), &labels.to_string()]));
+        body["apiVersion"] = json!(resource.api_version);
+        body["kind"] = json!(resource.kind);
+        body["metadata"] = json!({
+            "name": name,
+            "namespace": self.namespace,
+            "labels": labels,
+            "annotations": annotations,
+            "ownerReferences": self.cluster.controller_owner_ref(&()).map(|owner| vec![owner]).unwrap_or_default(),
+        });
+        Child { kind, name, body }
+    }
+}
+
+fn merge(into: &mut Value, more: &Value) {
+    for (key, value) in more.as_object().into_iter().flatten() {
+        into[key] = value.clone();
+    }
+}
+
+/// First 16 hex digits of the SHA-256 of all parts, each ended by a zero byte.
+pub(crate) fn hash(parts: &[&str]) -> String {
+    let mut sha = Sha256::new();
+    for part in parts {
+        sha.update(part.as_bytes());
+        sha.update([0]);
+    }
+    hex::encode(&sha.finalize()[..8])
+}

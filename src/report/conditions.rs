@@ -1,0 +1,224 @@
+//! One constructor a condition, pure. `Ready` is the worst of its parts.
+
+use super::{Facts, slots::Seen};
+use crate::{
+    observe::{
+        live::{ready, replicas},
+        trouble::{self, Trouble},
+    },
+    render::{Component, Kind},
+};
+use cherokee_api::{
+    memory::MemoryMode,
+    names::{child, condition, label, reason},
+};
+use cherokee_plan::RoleState;
+use kube::ResourceExt;
+use std::collections::BTreeMap;
+
+/// One condition before it gets its times.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Verdict {
+    pub(crate) kind: &'static str,
+    pub(crate) good: bool,
+    pub(crate) reason: &'static str,
+    pub(crate) message: String,
+    /// It will not become good without a change by somebody.
+    pub(crate) terminal: bool,
+}
+
+impl Verdict {
+    fn good(kind: &'static str, reason: &'static str, message: impl Into<String>) -> Self {
+        Self { kind, good: true, reason, message: message.into(), terminal: false }
+    }
+    fn bad(kind: &'static str, reason: &'static str, message: impl Into<String>, terminal: bool) -> Self {
+        Self { kind, good: false, reason, message: message.into(), terminal }
+    }
+    fn troubled(kind: &'static str, trouble: &Trouble) -> Self {
+        Self::bad(kind, trouble.reason, trouble.message.clone(), trouble.terminal)
+    }
+}
+
+/// All conditions but `Ready`, `Available` and those that are there only while true.
+pub(crate) fn parts(facts: &Facts<'_>, slots: &BTreeMap<String, Seen>) -> Vec<Verdict> {
+    vec![
+        Verdict::good(condition::ACCEPTED, reason::VALID, "the spec is accepted"),
+        placed(facts),
+        workers(facts, slots),
+        cache(facts),
+        daemons(facts),
+        gateway(facts),
+    ]
+}
+
+fn placed(facts: &Facts<'_>) -> Verdict {
+    let waiting: Vec<_> = facts.roles.iter().filter_map(|role| Some((role, facts.plan.roles.get(&role.name)?.waits.as_ref()?))).collect();
+    match waiting.first() {
+        None => Verdict::good(condition::PLACED, reason::PLACED, "every role has its device"),
+        Some((role, waits)) => {
+            let more = match waiting.len() - 1 {
+                0 => String::new(),
+                1 => " (1 more role waits)".to_owned(),
+                n => format!(" ({n} more roles wait)"),
+            };
+            let message = format!("role `{}`: {}{more}", role.name, waits.message);
+            Verdict::bad(condition::PLACED, waits.code.word(), message, true)
+        }
+    }
+}
+
+fn workers(facts: &Facts<'_>, slots: &BTreeMap<String, Seen>) -> Verdict {
+    let kind = condition::WORKERS_READY;
+    let wanted: Vec<_> = slots.iter().filter(|(name, _)| facts.plan.slots.get(*name).is_some_and(|s| s.on)).collect();
+    let missing: Vec<_> = wanted.iter().filter(|(_, seen)| !seen.serves()).collect();
+    if missing.is_empty() {
+        let message = if wanted.is_empty() { "no slot is to run now".to_owned() } else { format!("{} of {} slots are ready", wanted.len(), wanted.len()) };
+        return Verdict::good(kind, reason::READY, message);
+    }
+    let absent = facts.missing.iter().find(|name| !is_gateways(facts, name) && !is_connection(facts, name));
+    if let Some(absent) = absent {
+        return Verdict::bad(kind, reason::REFERENCE_NOT_FOUND, format!("{absent} does not exist: create it"), true);
+    }
+    let names = missing.iter().map(|(name, _)| format!("`{name}`")).collect::<Vec<_>>().join(", ");
+    if missing.iter().all(|(_, seen)| seen.in_budget) {
+        return Verdict::good(kind, reason::TRANSITIONING, format!("{names} starts for its window"));
+    }
+    let late = missing.iter().filter(|(_, seen)| !seen.in_budget);
+    match late.filter_map(|(_, seen)| seen.trouble.as_ref()).max_by_key(|t| t.terminal) {
+        Some(trouble) => Verdict::troubled(kind, trouble),
+        None => Verdict::bad(kind, reason::STARTING, format!("{names} not ready yet"), false),
+    }
+}
+
+fn is_gateways(facts: &Facts<'_>, object: &str) -> bool {
+    facts.cluster.spec.gateway.auth.secret_ref.as_ref().is_some_and(|s| object == format!("Secret `{}`", s.name))
+}
+
+fn is_connection(facts: &Facts<'_>, object: &str) -> bool {
+    facts.cluster.spec.muscle_memory.connection_secret_ref.as_ref().is_some_and(|s| object == format!("Secret `{}`", s.name))
+}
+
+fn cache(facts: &Facts<'_>) -> Verdict {
+    let kind = condition::CACHE_READY;
+    match facts.cluster.spec.muscle_memory.mode {
+        MemoryMode::Disabled => Verdict::good(kind, reason::DISABLED, "spec.muscleMemory.mode is Disabled"),
+        MemoryMode::External => match facts.missing.iter().find(|name| is_connection(facts, name)) {
+            Some(absent) => Verdict::bad(kind, reason::REFERENCE_NOT_FOUND, format!("{absent} does not exist: create it with the key `url`"), true),
+            None => Verdict::good(kind, reason::READY, "spec.muscleMemory.mode is External"),
+        },
+        MemoryMode::Managed => part(facts, kind, Kind::StatefulSet, &child::memory(&facts.name), Component::Memory),
+    }
+}
+
+fn daemons(facts: &Facts<'_>) -> Verdict {
+    let kind = condition::DAEMONS_READY;
+    if facts.cluster.spec.muscle_memory.mode == MemoryMode::Disabled {
+        return Verdict::good(kind, reason::DISABLED, "without muscle memory there is nothing to tend");
+    }
+    part(facts, kind, Kind::Deployment, &child::autonomic(&facts.name), Component::Autonomic)
+}
+
+fn gateway(facts: &Facts<'_>) -> Verdict {
+    let kind = condition::GATEWAY_READY;
+    if let Some(absent) = facts.missing.iter().find(|name| is_gateways(facts, name)) {
+        return Verdict::bad(kind, reason::REFERENCE_NOT_FOUND, format!("{absent} with the API keys does not exist: create it"), true);
+    }
+    part(facts, kind, Kind::Deployment, &child::gateway(&facts.name), Component::Gateway)
+}
+
+/// A part is ready when one of its pods is.
+fn part(facts: &Facts<'_>, condition: &'static str, kind: Kind, name: &str, component: Component) -> Verdict {
+    if let Some(refused) = facts.refused.iter().find(|r| r.kind == kind && r.name.starts_with(name)) {
+        return Verdict::bad(condition, refused.reason, refused.message.clone(), true);
+    }
+    let live = facts.live.get(kind, name);
+    let (ready, wanted) = live.map_or((0, 1), |body| (ready(body), replicas(body)));
+    if ready > 0 {
+        return Verdict::good(condition, reason::READY, format!("{ready} of {wanted} ready"));
+    }
+    let pods = facts.pods.iter().filter(|p| p.labels().get(label::COMPONENT).is_some_and(|c| c == component.word()));
+    match trouble::worst(pods, facts.now) {
+        Some(trouble) => Verdict::troubled(condition, &trouble),
+        None => Verdict::bad(condition, reason::STARTING, format!("{kind} `{name}`: 0 of {wanted} ready"), false),
+    }
+}
+
+/// Someone answers the default route now: the role itself, who backs it, or who takes overflow.
+pub(crate) fn available(facts: &Facts<'_>, slots: &BTreeMap<String, Seen>, parts: &[Verdict]) -> Verdict {
+    let kind = condition::AVAILABLE;
+    let Some((default, _)) = facts.intent.roles.iter().find(|(_, role)| role.default_route) else {
+        return Verdict::bad(kind, reason::NO_WORKER, "no role takes the default route: set spec.roles[].routing.default", true);
+    };
+    let may = |role: &&cherokee_api::role::Role| {
+        role.name == *default || role.backs.contains(default) || facts.intent.roles.get(&role.name).is_some_and(|r| r.overflow)
+    };
+    let state = |name: &str| facts.plan.roles.get(name).map(|outcome| outcome.state);
+    let awake: Vec<_> = facts.roles.iter().filter(may).filter(|r| state(&r.name) == Some(RoleState::Awake)).collect();
+    let serves = |name: &str| facts.plan.roles.get(name).is_some_and(|o| o.slots.iter().any(|s| slots.get(s).is_some_and(Seen::serves)));
+    if let Some(part) = parts.iter().find(|v| v.kind == condition::GATEWAY_READY && !v.good) {
+        return Verdict::bad(kind, part.reason, part.message.clone(), part.terminal);
+    }
+    if let Some(role) = awake.iter().find(|role| serves(&role.name)) {
+        return Verdict::good(kind, reason::SERVING, format!("`{}` answers", role.name));
+    }
+    if awake.is_empty() && state(default) == Some(RoleState::Asleep) {
+        let until = facts.plan.roles.get(default).and_then(|o| o.until).map(|t| format!(" until {}", crate::time::text(t)));
+        return Verdict::bad(kind, reason::ASLEEP, format!("by the calendar `{default}` sleeps{}", until.unwrap_or_default()), false);
+    }
+    Verdict::bad(kind, reason::NO_WORKER, format!("`{default}` should answer, and no worker of it or of a backup is ready"), false)
+}
+
+/// The worst of the parts: terminal before passing, then in their order. A part that is good but on its way to another
+/// state shows through.
+pub(crate) fn overall(parts: &[Verdict]) -> Verdict {
+    let bad = parts.iter().filter(|v| !v.good);
+    let worst = bad.clone().find(|v| v.terminal).or_else(|| bad.clone().next());
+    match worst {
+        Some(worst) => Verdict { kind: condition::READY, ..worst.clone() },
+        None => match parts.iter().find(|v| v.reason == reason::TRANSITIONING) {
+            Some(part) => Verdict { kind: condition::READY, ..part.clone() },
+            None => Verdict::good(condition::READY, reason::READY, "all that should run runs"),
+        },
+    }
+}
+
+/// Conditions that are there only while true.
+pub(crate) fn while_true(facts: &Facts<'_>, overall: &Verdict) -> Vec<Verdict> {
+    let mut all = Vec::new();
+    if !overall.good {
+        let kind = if overall.terminal { condition::STALLED } else { condition::RECONCILING };
+        all.push(Verdict { kind, good: true, ..overall.clone() });
+    }
+    let mut nodes: Vec<_> = facts.plan.slots.values().map(|slot| slot.device.node.as_str()).collect();
+    nodes.dedup();
+    nodes.retain(|node| facts.fleet.nodes.get(*node).is_some_and(|n| n.simulated) && !facts.intent.cpu_only);
+    nodes.sort_unstable();
+    nodes.dedup();
+    if !nodes.is_empty() {
+        let message = format!("the GPUs of {} are simulated: the CPU computes", nodes.join(", "));
+        all.push(Verdict::good(condition::SIMULATED, reason::SIMULATED_GPUS, message));
+    }
+    all
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ready_is_the_worst_of_its_parts_and_terminal_is_worse_than_starting() {
+        let starting = Verdict::bad(condition::WORKERS_READY, reason::STARTING, "s", false);
+        let stuck = Verdict::bad(condition::GATEWAY_READY, reason::POD_FAILING, "p", true);
+        let fine = Verdict::good(condition::PLACED, reason::PLACED, "x");
+        let ready = overall(&[fine.clone(), starting, stuck]);
+        assert_eq!((ready.kind, ready.good, ready.reason), (condition::READY, false, reason::POD_FAILING));
+        assert_eq!(overall(&[fine]).reason, reason::READY);
+    }
+
+    #[test]
+    fn a_window_edge_inside_its_budget_keeps_ready_true() {
+        let edge = Verdict::good(condition::WORKERS_READY, reason::TRANSITIONING, "starts");
+        let ready = overall(&[Verdict::good(condition::PLACED, reason::PLACED, "x"), edge]);
+        assert_eq!((ready.good, ready.reason), (true, reason::TRANSITIONING));
+    }
+}
