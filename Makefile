@@ -9,7 +9,9 @@ export CLUSTER_NAME ?= demo
 export GPU_ACCESS ?= dra
 export CHEROKEE_CACHE ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/cherokee-operator
 CLUSTER_TOOL := tests/cluster/cluster
-TARGET := $(or $(CARGO_TARGET_DIR),target)
+# Outside the checkout, so that another clone finds the dependencies built.
+export CARGO_TARGET_DIR ?= $(CHEROKEE_CACHE)/target
+TARGET := $(CARGO_TARGET_DIR)
 PROGRAMS := $(TARGET)/debug
 
 .PHONY: help

@@ -1,7 +1,9 @@
 # What demo.sh and the tests share: images, the operator, questions. Sourced in the root of the checkout.
 export CLUSTER_NAME=${CLUSTER_NAME:-demo}
 NAMESPACE=${NAMESPACE:-cherokee}
-TARGET=${CARGO_TARGET_DIR:-target}
+export CHEROKEE_CACHE=${CHEROKEE_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/cherokee-operator}
+export CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-$CHEROKEE_CACHE/target}
+TARGET=$CARGO_TARGET_DIR
 IMAGES=$TARGET/images
 start=$SECONDS
 

@@ -1,9 +1,9 @@
 //! What the operator is told at its start.
 
-use clap::{Parser, ValueEnum};
+use clap::ValueEnum;
 
 /// Arguments of `cherokee operator`; each has an environment variable `CHEROKEE_…` of the same name.
-#[derive(Clone, Debug, Parser)]
+#[derive(Clone, Debug, clap::Args)]
 pub struct Args {
     /// Image of gateway, autonomic and dream: the one that runs the operator itself.
     #[arg(long, env = "CHEROKEE_IMAGE")]
@@ -17,6 +17,9 @@ pub struct Args {
     /// When images of children are pulled: Always, IfNotPresent or Never.
     #[arg(long, env = "CHEROKEE_IMAGE_PULL_POLICY", default_value = "IfNotPresent")]
     pub image_pull_policy: String,
+    /// Whether nodes with simulated GPUs, whose workers compute on the CPU, are used.
+    #[arg(long, env = "CHEROKEE_SIMULATED_GPUS", value_enum, default_value_t = SimulatedGpus::Refuse)]
+    pub simulated_gpus: SimulatedGpus,
     /// Namespaces to look after, separated by commas. Default: all.
     #[arg(long = "namespace", env = "CHEROKEE_NAMESPACES", value_delimiter = ',')]
     pub namespaces: Vec<String>,
@@ -35,6 +38,16 @@ pub struct Args {
     /// How log lines are written.
     #[arg(long, env = "CHEROKEE_LOG_FORMAT", value_enum, default_value_t = LogFormat::Text)]
     pub log_format: LogFormat,
+}
+
+/// Whether nodes with simulated GPUs are used.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum SimulatedGpus {
+    /// They count as nodes without GPUs.
+    #[default]
+    Refuse,
+    /// They count as what they say they are.
+    Allow,
 }
 
 /// How log lines are written.
@@ -57,6 +70,8 @@ pub struct Settings {
     pub redis_image: String,
     /// Pull policy of all children.
     pub image_pull_policy: String,
+    /// Whether nodes with simulated GPUs are used.
+    pub simulated_gpus: SimulatedGpus,
     /// Name of this operator in events.
     pub identity: String,
 }
@@ -68,6 +83,7 @@ impl From<&Args> for Settings {
             worker_image: args.worker_image.clone(),
             redis_image: args.redis_image.clone(),
             image_pull_policy: args.image_pull_policy.clone(),
+            simulated_gpus: args.simulated_gpus,
             identity: args.identity.clone(),
         }
     }

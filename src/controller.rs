@@ -4,11 +4,11 @@
 mod changes;
 
 use crate::{error::Error, operator::Operator, render::Kind};
+use changes::{changed, claim_state, is_foreign, node_state, pod_state, slice_state};
 use cherokee_api::{
     CherokeeCluster,
     names::{self, label},
 };
-use changes::{changed, claim_state, node_state, pod_state, slice_state};
 use futures::{Stream, StreamExt, stream};
 use k8s_openapi::api::{
     core::v1::{Node, Pod},
@@ -20,7 +20,7 @@ use kube::{
     core::{DeserializeGuard, NamespaceResourceScope},
     runtime::{
         controller::{Action, Config, Controller, Error as ControlError},
-        reflector::{ObjectRef, Store},
+        reflector::ObjectRef,
         watcher,
     },
 };
@@ -40,7 +40,12 @@ const TICK: Duration = Duration::from_secs(10);
 const DEVICES: &str = "resource.k8s.io/v1";
 
 /// Runs passes until `stop` says so. No namespaces: all of them. `ready` turns true once the resources were listed.
-pub(crate) async fn run(op: Arc<Operator>, namespaces: &[String], stop: watch::Receiver<bool>, ready: &watch::Sender<bool>) {
+pub(crate) async fn run(
+    op: Arc<Operator>,
+    namespaces: &[String],
+    stop: watch::Receiver<bool>,
+    ready: &watch::Sender<bool>,
+) {
     let scopes: Vec<Option<&str>> = match namespaces {
         [] => vec![None],
         some => some.iter().map(|n| Some(n.as_str())).collect(),
@@ -67,54 +72,59 @@ pub(crate) async fn run(op: Arc<Operator>, namespaces: &[String], stop: watch::R
     }
 }
 
-fn controller(op: &Operator, scope: Option<&str>, devices: bool, mut stop: watch::Receiver<bool>) -> Controller<Guarded> {
+fn controller(
+    op: &Operator,
+    scope: Option<&str>,
+    devices: bool,
+    mut stop: watch::Receiver<bool>,
+) -> Controller<Guarded> {
     let client = &op.client;
     let controller = Controller::new(api::<Guarded>(client, scope), watcher::Config::default())
         .with_config(Config::default().debounce(DEBOUNCE).concurrency(CONCURRENCY))
         .graceful_shutdown_on(async move { _ = stop.wait_for(|stop| *stop).await });
-    let store = controller.store();
-    let controller = Kind::ALL.into_iter().filter(|kind| devices || *kind != Kind::ResourceClaimTemplate).fold(controller, |controller, kind| {
-        let resource = kind.resource();
-        let api: Api<DynamicObject> = match scope {
-            Some(namespace) => Api::namespaced_with(client.clone(), namespace, &resource),
-            None => Api::all_with(client.clone(), &resource),
-        };
-        let ours = watcher::Config::default().labels(&format!("{}={}", label::MANAGED_BY, names::MANAGED_BY));
-        controller.watches_with(api, resource, ours, |child| owner(&child))
-    });
-    let everyone = || {
-        let store = store.clone();
-        move |_| all(&store)
-    };
-    let nodes = changed(Api::<Node>::all(client.clone()), node_state);
-    let pods = changed(Api::<Pod>::all(client.clone()), pod_state);
-    let controller = controller.watches_stream(nodes, everyone()).watches_stream(pods, {
-        let store = store.clone();
-        move |pod| match owner(&pod) {
-            Some(cluster) => vec![cluster],
-            None if changes::uses_devices(&pod) => all(&store),
-            None => Vec::new(),
-        }
-    });
+    let controller = Kind::ALL.into_iter().filter(|kind| devices || *kind != Kind::ResourceClaimTemplate).fold(
+        controller,
+        |controller, kind| {
+            let resource = kind.resource();
+            let api: Api<DynamicObject> = match scope {
+                Some(namespace) => Api::namespaced_with(client.clone(), namespace, &resource),
+                None => Api::all_with(client.clone(), &resource),
+            };
+            let ours = watcher::Config::default().labels(&format!("{}={}", label::MANAGED_BY, names::MANAGED_BY));
+            controller.watches_with(api, resource, ours, |child| owner(&child))
+        },
+    );
+    let ours = watcher::Config::default().labels(label::CLUSTER);
+    let controller = controller
+        .watches(api::<Pod>(client, scope), ours, |pod| owner(&pod))
+        .reconcile_all_on(changed(Api::<Node>::all(client.clone()), node_state).map(drop))
+        .reconcile_all_on(
+            changed(Api::<Pod>::all(client.clone()), pod_state)
+                .filter(|pod| std::future::ready(is_foreign(pod)))
+                .map(drop),
+        );
     if !devices {
         return controller;
     }
-    let slices = changed(Api::<ResourceSlice>::all(client.clone()), slice_state);
-    let claims = changed(Api::<ResourceClaim>::all(client.clone()), claim_state);
-    controller.watches_stream(slices, everyone()).watches_stream(claims, everyone())
+    controller
+        .reconcile_all_on(changed(Api::<ResourceSlice>::all(client.clone()), slice_state).map(drop))
+        .reconcile_all_on(changed(Api::<ResourceClaim>::all(client.clone()), claim_state).map(drop))
 }
 
 fn start(controller: Controller<Guarded>, op: Arc<Operator>) -> impl Stream<Item = ()> + Unpin {
     let ticks = {
         let op = op.clone();
-        stream::unfold((), |()| async { Some((tokio::time::sleep(TICK).await, ())) }).filter(move |()| std::future::ready(op.overdue()))
+        stream::unfold((), |()| async { Some((tokio::time::sleep(TICK).await, ())) })
+            .filter(move |()| std::future::ready(op.overdue()))
     };
     controller.reconcile_all_on(ticks).run(reconcile, again, op).map(told).boxed()
 }
 
 async fn reconcile(object: Arc<Guarded>, op: Arc<Operator>) -> Result<Action, Error> {
     match &object.0 {
-        Ok(cluster) => op.reconcile(&cluster.namespace().unwrap_or_default(), &cluster.name_any()).await.map(Action::requeue),
+        Ok(cluster) => {
+            op.reconcile(&cluster.namespace().unwrap_or_default(), &cluster.name_any()).await.map(Action::requeue)
+        }
         Err(invalid) => op.unreadable(&invalid.metadata, &invalid.error).await.map(|()| Action::await_change()),
     }
 }
@@ -135,10 +145,6 @@ fn told(result: Result<(ObjectRef<Guarded>, Action), ControlError<Error, watcher
 fn owner<K: ResourceExt>(child: &K) -> Option<ObjectRef<Guarded>> {
     let cluster = child.labels().get(label::CLUSTER)?;
     Some(ObjectRef::new(cluster).within(&child.namespace()?))
-}
-
-fn all(store: &Store<Guarded>) -> Vec<ObjectRef<Guarded>> {
-    store.state().iter().map(|object| ObjectRef::from_obj(&**object)).collect()
 }
 
 fn api<K>(client: &Client, scope: Option<&str>) -> Api<K>

@@ -1,7 +1,5 @@
 //! What can end a pass early.
 
-use crate::render::Kind;
-
 /// Why a pass ended early. What runs keeps running; the pass is tried again with backoff.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -15,12 +13,10 @@ pub enum Error {
         source: kube::Error,
     },
     /// Another writer was faster; the next pass sees what it wrote.
-    #[error("{kind} `{name}` appeared while it was being created: the next pass reads it")]
+    #[error("Secret `{secret}` appeared while it was being created: the next pass reads it")]
     Raced {
-        /// Kind of the object.
-        kind: Kind,
-        /// Its name.
-        name: String,
+        /// Name of the Secret.
+        secret: String,
     },
     /// This operator no longer leads, so it must not write.
     #[error("the lease is held by another operator or could not be renewed: nothing is written")]

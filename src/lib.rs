@@ -29,7 +29,7 @@ pub mod report;
 mod server;
 pub mod time;
 
-pub use args::{Args, LogFormat, Settings};
+pub use args::{Args, LogFormat, Settings, SimulatedGpus};
 pub use clock::{Clock, SetClock, SystemClock};
 pub use error::Error;
 pub use operator::Operator;

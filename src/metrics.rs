@@ -35,7 +35,7 @@ struct State {
 }
 
 /// The operator's own figures.
-pub struct Metrics {
+pub(crate) struct Metrics {
     registry: Registry,
     passes: Family<Outcome, Histogram, fn() -> Histogram>,
     errors: Family<Reason, Counter>,
@@ -59,7 +59,8 @@ impl Default for Metrics {
 }
 
 /// States of roles and slots: the values of the label `state`.
-const STATES: [&str; 9] = ["Awake", "Draining", "Asleep", "Waiting", "Starting", "Serving", "Stopping", "Off", "Failed"];
+const STATES: [&str; 9] =
+    ["Awake", "Draining", "Asleep", "Waiting", "Starting", "Serving", "Stopping", "Off", "Failed"];
 
 impl Metrics {
     /// A pass ended.

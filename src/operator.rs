@@ -1,13 +1,7 @@
 //! What all passes share: the way to the API server, the clock, the lock on devices, and when each cluster is due.
 
 use crate::{
-    args::Settings,
-    clock::Clock,
-    error::Error,
-    lease::Leadership,
-    metrics::Metrics,
-    reconcile,
-    report::Reporter,
+    args::Settings, clock::Clock, error::Error, lease::Leadership, metrics::Metrics, reconcile, report::Reporter,
 };
 use chrono::{DateTime, Utc};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
@@ -47,7 +41,8 @@ pub struct Operator {
 impl Operator {
     /// An operator that leads without a Lease; see [`Operator::led_by`].
     pub fn new(client: Client, clock: Arc<dyn Clock>, settings: Settings) -> Self {
-        let sender = Sender { controller: cherokee_api::names::FIELD_MANAGER.into(), instance: Some(settings.identity.clone()) };
+        let sender =
+            Sender { controller: cherokee_api::names::FIELD_MANAGER.into(), instance: Some(settings.identity.clone()) };
         Self {
             recorder: Recorder::new(client.clone(), sender),
             client,

@@ -1,7 +1,7 @@
 //! Kubernetes quantities as numbers: to compare what was asked for with what the API server made of it.
 
 /// A quantity in thousandths of its unit (`500m` is 500, `1Ki` is 1024000); `None` if it is none or out of range.
-pub fn thousandths(text: &str) -> Option<i128> {
+pub(crate) fn thousandths(text: &str) -> Option<i128> {
     let (sign, text) = match text.strip_prefix('-') {
         Some(rest) => (-1, rest),
         None => (1, text.strip_prefix('+').unwrap_or(text)),
@@ -21,7 +21,7 @@ pub fn thousandths(text: &str) -> Option<i128> {
 }
 
 /// Whole bytes of a quantity, rounded up.
-pub fn bytes(text: &str) -> Option<u64> {
+pub(crate) fn bytes(text: &str) -> Option<u64> {
     u64::try_from((thousandths(text)? + 999).div_euclid(1000)).ok()
 }
 
@@ -60,7 +60,9 @@ mod tests {
 
     #[test]
     fn the_same_amount_in_other_words_is_the_same_number() {
-        for (a, b) in [("1Gi", "1024Mi"), ("0.5", "500m"), ("1e3", "1k"), ("1.5Gi", "1536Mi"), ("100", "0.1k"), (".5Ki", "512")] {
+        for (a, b) in
+            [("1Gi", "1024Mi"), ("0.5", "500m"), ("1e3", "1k"), ("1.5Gi", "1536Mi"), ("100", "0.1k"), (".5Ki", "512")]
+        {
             assert_eq!(thousandths(a), thousandths(b), "{a} and {b}");
         }
         assert_ne!(thousandths("1G"), thousandths("1Gi"));

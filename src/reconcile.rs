@@ -2,6 +2,7 @@
 
 use crate::{
     apply::Writer,
+    args::SimulatedGpus,
     error::Error,
     intent::{self, Understood},
     observe::{self, Live, Observed, live::replicas, trouble},
@@ -12,7 +13,10 @@ use crate::{
 };
 use cherokee_plan::{Fleet, Plan};
 use chrono::{DateTime, TimeDelta, Utc};
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 use tokio::sync::MutexGuard;
 
 /// Longest time between two looks at a cluster that nothing has touched.
@@ -27,15 +31,18 @@ pub(crate) async fn pass(op: &Operator, namespace: &str, name: &str) -> Result<D
         return Ok(sleep(LONGEST_SLEEP));
     };
     if observed.cluster.spec.suspend {
-        return rest(op, &observed, op.reporter().suspend(&observed).await?);
+        let said = op.reporter().suspend(&observed).await?;
+        return Ok(rest(op, &observed, &said));
     }
-    let understood = match intent::understand(&observed.cluster, &observed.hints, &observed.fleet, observed.now) {
+    observed.fleet = admitted(op, observed.fleet);
+    let mut understood = match intent::understand(&observed.cluster, &observed.hints, &observed.fleet, observed.now) {
         Ok(understood) => understood,
         Err(refusal) => {
             let said = op.reporter().refuse(&observed, refusal.reason(), &refusal.to_string()).await?;
-            return rest(op, &observed, said);
+            return Ok(rest(op, &observed, &said));
         }
     };
+    understood.intent.serving = serving(&observed);
     let (plan, turn) = decide(op, &mut observed, &understood).await?;
     let since = since(&plan, &observed.live, observed.now);
     let desired = render::render(&Scene {
@@ -55,15 +62,25 @@ pub(crate) async fn pass(op: &Operator, namespace: &str, name: &str) -> Result<D
         Err(error) => return Err(tell(op, &observed, error).await),
     };
     drop(turn);
-    let decided = Decided { strategy: understood.strategy, roles: &understood.roles, intent: &understood.intent, plan: &plan };
+    let decided = Decided {
+        strategy: understood.strategy,
+        roles: &understood.roles,
+        intent: &understood.intent,
+        plan: &plan,
+        notes: &understood.notes,
+    };
     let said = op.reporter().report(&observed, decided, &applied).await?;
     let waits = applied.waiting() || !applied.refused().is_empty() || !observed.missing.is_empty();
-    next(op, &observed, &plan, &said, waits)
+    Ok(next(op, &observed, &plan, &said, waits))
 }
 
 /// Who sits where. A pass that takes a device which it does not hold decides once more under the lock, from holds read
 /// inside it, and keeps the lock until its own hold is written.
-async fn decide<'o>(op: &'o Operator, observed: &mut Observed, understood: &Understood) -> Result<(Plan, Option<MutexGuard<'o, ()>>), Error> {
+async fn decide<'o>(
+    op: &'o Operator,
+    observed: &mut Observed,
+    understood: &Understood,
+) -> Result<(Plan, Option<MutexGuard<'o, ()>>), Error> {
     let plan = |fleet: &Fleet| cherokee_plan::plan(&understood.intent, fleet, observed.now);
     let first = plan(&observed.fleet);
     let takes = first.slots.keys().any(|slot| observed.live.get(Kind::Deployment, slot).is_none());
@@ -71,10 +88,24 @@ async fn decide<'o>(op: &'o Operator, observed: &mut Observed, understood: &Unde
         return Ok((first, None));
     }
     let turn = op.taking.lock().await;
-    let fleet = observe::fleet_now(&op.client, &observed.cluster).await?;
+    let fleet = admitted(op, observe::fleet_now(&op.client, &observed.cluster).await?);
     let second = plan(&fleet);
     observed.fleet = fleet;
     Ok((second, Some(turn)))
+}
+
+/// The fleet as far as this operator may use it.
+fn admitted(op: &Operator, fleet: Fleet) -> Fleet {
+    match op.settings.simulated_gpus {
+        SimulatedGpus::Allow => fleet,
+        SimulatedGpus::Refuse => observe::fleet::real(fleet),
+    }
+}
+
+/// Slots that each role had by the live layout.
+fn serving(observed: &Observed) -> BTreeMap<String, BTreeSet<String>> {
+    let roles = observed.layout.iter().flat_map(|layout| &layout.roles);
+    roles.map(|(name, role)| (name.clone(), role.slots.iter().cloned().collect())).collect()
 }
 
 /// When each slot was last turned on or off: kept while its replicas stay, else now.
@@ -98,20 +129,19 @@ async fn tell(op: &Operator, observed: &Observed, error: Error) -> Error {
 }
 
 /// The end of a pass that changed nothing.
-fn rest(op: &Operator, observed: &Observed, said: Said) -> Result<Duration, Error> {
-    next(op, observed, &Plan::default(), &said, false)
+fn rest(op: &Operator, observed: &Observed, said: &Said) -> Duration {
+    next(op, observed, &Plan::default(), said, false)
 }
 
 /// When to look again: at the plan's next change, at the end of a budget, soon if something is awaited, and else after
 /// the longest sleep.
-#[expect(clippy::unnecessary_wraps, reason = "it is the last word of a pass")]
-fn next(op: &Operator, observed: &Observed, plan: &Plan, said: &Said, waits: bool) -> Result<Duration, Error> {
+fn next(op: &Operator, observed: &Observed, plan: &Plan, said: &Said, waits: bool) -> Duration {
     let (namespace, name) = (&observed.id.namespace, &observed.id.name);
     op.metrics.cluster(namespace, name, &said.status);
     let edge = [plan.valid_until, said.until].into_iter().flatten().min();
     op.due(namespace, name, edge);
     let longest = if waits { SHORT_SLEEP } else { LONGEST_SLEEP };
-    Ok(sleep(edge.map_or(longest, |edge| (edge - observed.now).min(longest))))
+    sleep(edge.map_or(longest, |edge| (edge - observed.now).min(longest)))
 }
 
 fn sleep(time: TimeDelta) -> Duration {

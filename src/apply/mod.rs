@@ -128,11 +128,18 @@ impl<'a> Writer<'a> {
         }
         let new = found.is_none();
         if new && self.belongs_to_another(child).await? {
-            self.refuse(child, names::reason::REFUSED, format!("{} `{}` exists and belongs to something else: remove or rename it", child.kind, child.name));
+            self.refuse(
+                child,
+                names::reason::REFUSED,
+                format!("{} `{}` exists and belongs to something else: remove or rename it", child.kind, child.name),
+            );
             return Ok(());
         }
         self.leadership.check()?;
-        let params = PatchParams { field_validation: Some(ValidationDirective::Strict), ..PatchParams::apply(names::FIELD_MANAGER).force() };
+        let params = PatchParams {
+            field_validation: Some(ValidationDirective::Strict),
+            ..PatchParams::apply(names::FIELD_MANAGER).force()
+        };
         #[expect(clippy::disallowed_methods, reason = "this is the writer of children")]
         let answer = self.api(child.kind).patch(&child.name, &params, &Patch::Apply(&child.body)).await;
         match answer {
@@ -174,17 +181,24 @@ impl<'a> Writer<'a> {
         let name = secret.name_any();
         let api: Api<Secret> = Api::namespaced(self.client.clone(), &self.namespace);
         #[expect(clippy::disallowed_methods, reason = "this is the writer of children")]
-        let answer = api.create(&PostParams { field_manager: Some(names::FIELD_MANAGER.into()), ..PostParams::default() }, &secret).await;
+        let answer = api
+            .create(&PostParams { field_manager: Some(names::FIELD_MANAGER.into()), ..PostParams::default() }, &secret)
+            .await;
         match answer {
             Ok(_) => Ok(()),
             Err(kube::Error::Api(status)) if status.code == 409 => {
                 let found = api.get_opt(&name).await.doing(format!("read Secret `{name}`"))?;
                 if found.as_ref().and_then(render::stored_password).is_none() {
                     let message = format!("Secret `{name}` lacks its keys: delete it, and a new password is made");
-                    self.applied.refused.push(Refused { kind: Kind::StatefulSet, name, reason: names::reason::REFUSED, message });
+                    self.applied.refused.push(Refused {
+                        kind: Kind::StatefulSet,
+                        name,
+                        reason: names::reason::REFUSED,
+                        message,
+                    });
                     return Ok(());
                 }
-                Err(Error::Raced { kind: Kind::StatefulSet, name })
+                Err(Error::Raced { secret: name })
             }
             Err(error) => Err(error).doing(format!("create Secret `{name}`")),
         }
@@ -192,7 +206,11 @@ impl<'a> Writer<'a> {
 
     /// Whether an object of that name is there and another controller's.
     async fn belongs_to_another(&self, child: &Child) -> Result<bool, Error> {
-        let found = self.api(child.kind).get_opt(&child.name).await.doing(format!("look for {} `{}`", child.kind, child.name))?;
+        let found = self
+            .api(child.kind)
+            .get_opt(&child.name)
+            .await
+            .doing(format!("look for {} `{}`", child.kind, child.name))?;
         Ok(found.is_some_and(|object| !self.owns(object.owner_references().iter().map(|o| o.uid.as_str()))))
     }
 
@@ -220,7 +238,11 @@ impl<'a> Writer<'a> {
         let patch = Patch::Merge(json!({"spec": {"replicas": 0}}));
         let params = PatchParams { field_manager: Some(names::FIELD_MANAGER.into()), ..PatchParams::default() };
         #[expect(clippy::disallowed_methods, reason = "this is the writer of children")]
-        let object = self.api(Kind::Deployment).patch(name, &params, &patch).await.doing(format!("turn Deployment `{name}` off"))?;
+        let object = self
+            .api(Kind::Deployment)
+            .patch(name, &params, &patch)
+            .await
+            .doing(format!("turn Deployment `{name}` off"))?;
         self.note(Kind::Deployment, name, &object, false)
     }
 
@@ -256,7 +278,12 @@ fn explain(message: &str) -> (&'static str, String) {
         return (names::reason::REFUSED, format!("{hint} ({message})"));
     }
     if message.contains("field is immutable") || message.contains("Forbidden: updates to") {
-        return (names::reason::IMMUTABLE_FIELD, format!("Kubernetes can't change this in place, so the old value stays: put the spec back, or delete the object ({message})"));
+        return (
+            names::reason::IMMUTABLE_FIELD,
+            format!(
+                "Kubernetes can't change this in place, so the old value stays: put the spec back, or delete the object ({message})"
+            ),
+        );
     }
     (names::reason::REFUSED, message.to_owned())
 }

@@ -61,7 +61,10 @@ fn fate(kind: Kind, name: &str, body: &Value, live: &Live, keep: &BTreeSet<(Kind
 }
 
 fn used(live: &Live, slot: &str, template: &str) -> bool {
-    let claims = live.get(Kind::Deployment, slot).and_then(|d| d.pointer("/spec/template/spec/resourceClaims")).and_then(Value::as_array);
+    let claims = live
+        .get(Kind::Deployment, slot)
+        .and_then(|d| d.pointer("/spec/template/spec/resourceClaims"))
+        .and_then(Value::as_array);
     claims.is_some_and(|all| all.iter().any(|c| c["resourceClaimTemplateName"] == template))
 }
 

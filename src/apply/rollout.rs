@@ -65,13 +65,21 @@ mod tests {
     use serde_json::json;
 
     fn worker(name: &str, image: &str, replicas: i32) -> Child {
-        Child { kind: Kind::Deployment, name: name.into(), body: json!({"spec": {"replicas": replicas, "image": image}}) }
+        Child {
+            kind: Kind::Deployment,
+            name: name.into(),
+            body: json!({"spec": {"replicas": replicas, "image": image}}),
+        }
     }
     fn seen(of: &[(&str, &str, i32, i32)]) -> Live {
         let mut live = Live::default();
         for (name, image, replicas, ready) in of {
             let status = json!({"readyReplicas": ready, "updatedReplicas": ready});
-            live.insert(Kind::Deployment, name, json!({"spec": {"replicas": replicas, "image": image}, "status": status}));
+            live.insert(
+                Kind::Deployment,
+                name,
+                json!({"spec": {"replicas": replicas, "image": image}, "status": status}),
+            );
         }
         live
     }

@@ -23,7 +23,9 @@ pub(crate) fn contains(live: &Value, desired: &Value) -> bool {
 fn contains_all(live: &[Value], desired: &[Value]) -> bool {
     let named = desired.iter().all(|item| item.get("name").is_some());
     if named {
-        return desired.iter().all(|wanted| live.iter().any(|found| found.get("name") == wanted.get("name") && contains(found, wanted)));
+        return desired
+            .iter()
+            .all(|wanted| live.iter().any(|found| found.get("name") == wanted.get("name") && contains(found, wanted)));
     }
     live.len() == desired.len() && live.iter().zip(desired).all(|(found, wanted)| contains(found, wanted))
 }

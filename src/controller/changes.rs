@@ -20,25 +20,27 @@ use std::{
     hash::{DefaultHasher, Hash, Hasher},
 };
 
-/// Objects whose `state` changed, and those that are gone.
-pub(crate) fn changed<K>(api: Api<K>, state: fn(&K) -> u64) -> impl Stream<Item = Result<K, watcher::Error>> + Send
+/// Objects whose `state` changed, and those that are gone. A watch that fails is tried again with backoff.
+pub(crate) fn changed<K>(api: Api<K>, state: fn(&K) -> u64) -> impl Stream<Item = K> + Send
 where
     K: Resource + Clone + DeserializeOwned + Debug + Send + 'static,
 {
     let mut seen: HashMap<(Option<String>, String), u64> = HashMap::new();
-    let events = watcher(api, watcher::Config::default()).default_backoff();
-    events.filter_map(move |event| {
+    watcher(api, watcher::Config::default()).default_backoff().filter_map(move |event| {
         let passed = match event {
             Ok(Event::Apply(object) | Event::InitApply(object)) => {
                 let now = state(&object);
-                (seen.insert(key(&object), now) != Some(now)).then_some(Ok(object))
+                (seen.insert(key(&object), now) != Some(now)).then_some(object)
             }
             Ok(Event::Delete(object)) => {
                 seen.remove(&key(&object));
-                Some(Ok(object))
+                Some(object)
             }
             Ok(Event::Init | Event::InitDone) => None,
-            Err(error) => Some(Err(error)),
+            Err(error) => {
+                tracing::warn!(%error, "a cluster-wide watch failed and is tried again");
+                None
+            }
         };
         std::future::ready(passed)
     })
@@ -52,7 +54,9 @@ fn key<K: Resource>(object: &K) -> (Option<String>, String) {
 pub(crate) fn node_state(node: &Node) -> u64 {
     let spec = node.spec.as_ref();
     let status = node.status.as_ref();
-    let ready = status.and_then(|s| s.conditions.as_ref()).is_some_and(|all| all.iter().any(|c| c.type_ == "Ready" && c.status == "True"));
+    let ready = status
+        .and_then(|s| s.conditions.as_ref())
+        .is_some_and(|all| all.iter().any(|c| c.type_ == "Ready" && c.status == "True"));
     let offered = status.and_then(|s| s.allocatable.as_ref());
     let offered: Vec<_> = offered.into_iter().flatten().filter(|(name, _)| name.contains('/')).collect();
     let taints = spec.and_then(|s| s.taints.as_ref());
@@ -69,18 +73,19 @@ pub(crate) fn claim_state(claim: &ResourceClaim) -> u64 {
     hash(&text(&claim.status.as_ref().and_then(|s| s.allocation.as_ref()).and_then(|a| a.devices.as_ref())))
 }
 
-/// What of a pod matters: of ours all, of others where they run and whether they have ended.
+/// What of a foreign pod matters: where it runs and whether it has ended.
 pub(crate) fn pod_state(pod: &Pod) -> u64 {
-    if pod.labels().contains_key(label::CLUSTER) {
-        return hash(&pod.resource_version());
-    }
     let phase = pod.status.as_ref().and_then(|s| s.phase.as_deref());
     let ended = matches!(phase, Some("Succeeded" | "Failed"));
     hash(&(pod.spec.as_ref().and_then(|s| s.node_name.as_ref()), ended))
 }
 
-/// Whether a pod asks for an extended resource, such as a GPU of a device plugin.
-pub(crate) fn uses_devices(pod: &Pod) -> bool {
+/// Whether a pod is not ours and asks for an extended resource, such as a GPU of a device plugin.
+pub(crate) fn is_foreign(pod: &Pod) -> bool {
+    !pod.labels().contains_key(label::CLUSTER) && uses_devices(pod)
+}
+
+fn uses_devices(pod: &Pod) -> bool {
     let containers = pod.spec.iter().flat_map(|s| s.containers.iter().chain(s.init_containers.iter().flatten()));
     let mut limits = containers.filter_map(|c| c.resources.as_ref()?.limits.as_ref());
     limits.any(|limits| limits.keys().any(|name| name.contains('/')))
@@ -123,6 +128,6 @@ mod tests {
         };
         assert_eq!(pod_state(&pod("Running", 1)), pod_state(&pod("Running", 2)));
         assert_ne!(pod_state(&pod("Running", 1)), pod_state(&pod("Succeeded", 1)));
-        assert!(uses_devices(&pod("Running", 1)));
+        assert!(is_foreign(&pod("Running", 1)));
     }
 }

@@ -48,7 +48,8 @@ pub fn fleet(sources: &Sources, accelerator: &Accelerator, tolerations: &[Tolera
         let pooled = published.remove(&name).unwrap_or_default();
         let plugged = nodes::allocatable(node, &accelerator.resource_name);
         let access = access(accelerator.access, !pooled.is_empty(), plugged > 0);
-        let simulated = labels.get(label::SIMULATED_GPUS).is_some_and(|v| v == "true") || pooled.iter().any(|d| d.simulated);
+        let simulated =
+            labels.get(label::SIMULATED_GPUS).is_some_and(|v| v == "true") || pooled.iter().any(|d| d.simulated);
         let devices = match access {
             Access::None => Vec::new(),
             Access::Dra | Access::Twice => pooled
@@ -58,10 +59,22 @@ pub fn fleet(sources: &Sources, accelerator: &Accelerator, tolerations: &[Tolera
                     held(p.device, &name, &holds, taken)
                 })
                 .collect(),
-            Access::DevicePlugin => plugin_devices(&name, plugged, &labels, &accelerator.resource_name, &holds, &sources.pods),
+            Access::DevicePlugin => {
+                plugin_devices(&name, plugged, &labels, &accelerator.resource_name, &holds, &sources.pods)
+            }
         };
         let usable = nodes::usable(node, tolerations);
         fleet.nodes.insert(name, Planned { labels, usable, access, devices, simulated });
+    }
+    fleet
+}
+
+/// The fleet without the devices that are simulated.
+#[must_use]
+pub fn real(mut fleet: Fleet) -> Fleet {
+    for node in fleet.nodes.values_mut().filter(|node| node.simulated) {
+        node.devices.clear();
+        node.access = Access::None;
     }
     fleet
 }

@@ -58,7 +58,10 @@ fn a_node_is_reached_by_what_it_offers() {
     let access: Vec<_> = ["dra", "plugin", "both", "none"].iter().map(|n| seen.nodes[*n].access).collect();
     assert_eq!(access, [Access::Dra, Access::DevicePlugin, Access::Twice, Access::None]);
     let plugin = &seen.nodes["plugin"].devices[1];
-    assert_eq!((plugin.uuid.as_str(), plugin.product.as_str(), plugin.memory), ("plugin-1", "NVIDIA-GeForce-RTX-5070", Mib(16303)));
+    assert_eq!(
+        (plugin.uuid.as_str(), plugin.product.as_str(), plugin.memory),
+        ("plugin-1", "NVIDIA-GeForce-RTX-5070", Mib(16303))
+    );
 
     let wanted = |access| Accelerator { access, ..Accelerator::standard() };
     assert_eq!(fleet(&sources, &wanted(Wanted::DevicePlugin), &[]).nodes["both"].access, Access::DevicePlugin);
@@ -84,8 +87,10 @@ fn holds_are_read_from_slot_deployments_and_the_older_cluster_wins() {
 
 #[test]
 fn a_foreign_claim_takes_its_very_device() {
-    let claim = serde_json::from_value(json!({"metadata": {"name": "theirs"}, "spec": {}, "status": {"allocation": {"devices": {"results": [
-        {"driver": "gpu.nvidia.com", "pool": "redfin", "device": "gpu-1", "request": "gpu"}]}}}}))
+    let claim = serde_json::from_value(
+        json!({"metadata": {"name": "theirs"}, "spec": {}, "status": {"allocation": {"devices": {"results": [
+        {"driver": "gpu.nvidia.com", "pool": "redfin", "device": "gpu-1", "request": "gpu"}]}}}}),
+    )
     .unwrap();
     let sources = Sources {
         nodes: vec![node("redfin", None)],

@@ -54,7 +54,7 @@ fn owner(slot: &Deployment, clusters: &BTreeMap<String, ClusterId>) -> Option<Cl
 }
 
 /// A cluster's place in the queue, from its metadata.
-pub(crate) fn cluster_id(meta: &ObjectMeta) -> ClusterId {
+pub fn cluster_id(meta: &ObjectMeta) -> ClusterId {
     ClusterId {
         created: meta.creation_timestamp.as_ref().map(time::from_k8s).unwrap_or_default(),
         uid: meta.uid.clone().unwrap_or_default(),

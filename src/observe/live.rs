@@ -44,12 +44,25 @@ impl Live {
     }
 }
 
-async fn list(client: &Client, namespace: &str, kind: Kind, params: &ListParams) -> Result<Vec<((Kind, String), Value)>, Error> {
+async fn list(
+    client: &Client,
+    namespace: &str,
+    kind: Kind,
+    params: &ListParams,
+) -> Result<Vec<((Kind, String), Value)>, Error> {
     let api: Api<DynamicObject> = Api::namespaced_with(client.clone(), namespace, &kind.resource());
-    let items = api.list(params).await.doing(format!("list {kind}s in namespace `{namespace}`"))?;
+    // A cluster older than DRA has no claim templates, and no devices that need them.
+    let found = api
+        .list(params)
+        .await
+        .map(|list| list.items)
+        .or_else(|error| super::absent_api(error).map(Option::unwrap_or_default));
+    let items = found.doing(format!("list {kind}s in namespace `{namespace}`"))?;
     let entry = |item: DynamicObject| {
         let name = item.metadata.name.clone().unwrap_or_default();
-        serde_json::to_value(item).map(|body| ((kind, name), body)).map_err(|source| Error::Document { what: "a child", source })
+        serde_json::to_value(item)
+            .map(|body| ((kind, name), body))
+            .map_err(|source| Error::Document { what: "a child", source })
     };
     items.into_iter().map(entry).collect()
 }

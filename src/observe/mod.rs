@@ -1,19 +1,20 @@
 //! One snapshot a pass: the resource, the fleet, the cluster's own children and pods, hints and password. Reads only.
 
 pub mod fleet;
-mod holds;
+pub(crate) mod holds;
 pub(crate) mod live;
 mod nodes;
 mod slices;
 pub(crate) mod trouble;
 
 pub use fleet::{Sources, fleet};
+pub use holds::cluster_id;
 pub use live::Live;
 pub use trouble::Trouble;
 
 use crate::{
     error::{Doing, Error},
-    render::Password,
+    render::{Kind, Password},
 };
 use cherokee_api::{
     CherokeeCluster,
@@ -22,9 +23,12 @@ use cherokee_api::{
     names::{child, label},
 };
 use cherokee_plan::{ClusterId, Fleet};
-use cherokee_wire::hints::{self, Hints};
+use cherokee_wire::{
+    hints::{self, Hints, MemoryReport},
+    layout::{self, Layout},
+};
 use chrono::{DateTime, Utc};
-use futures::future::{join_all, try_join_all};
+use futures::future::join_all;
 use k8s_openapi::api::{
     apps::v1::Deployment,
     core::v1::{ConfigMap, Node, PersistentVolumeClaim, Pod, Secret},
@@ -51,6 +55,10 @@ pub struct Observed {
     pub fleet: Fleet,
     /// What the daemon asks for; none if its document can't be read.
     pub hints: Hints,
+    /// What the daemon says of the muscle memory.
+    pub memory: Option<MemoryReport>,
+    /// The layout document as it is stored; none if there is none or it can't be read.
+    pub layout: Option<Layout>,
     /// The cluster's children.
     pub live: Live,
     /// The cluster's pods.
@@ -62,7 +70,12 @@ pub struct Observed {
 }
 
 /// Takes the snapshot. `None`: the cluster is gone or going.
-pub async fn observe(client: &Client, now: DateTime<Utc>, namespace: &str, name: &str) -> Result<Option<Observed>, Error> {
+pub async fn observe(
+    client: &Client,
+    now: DateTime<Utc>,
+    namespace: &str,
+    name: &str,
+) -> Result<Option<Observed>, Error> {
     let api: Api<DeserializeGuard<CherokeeCluster>> = Api::namespaced(client.clone(), namespace);
     let found = api.get_opt(name).await.doing(format!("read CherokeeCluster `{name}`"))?;
     // An object that became unreadable since its wake-up comes back by its own wake-up.
@@ -71,7 +84,7 @@ pub async fn observe(client: &Client, now: DateTime<Utc>, namespace: &str, name:
         return Ok(None);
     }
     let cluster = Arc::new(cluster);
-    let (sources, live, pods, hints, password, missing) = futures::try_join!(
+    let (sources, live, pods, (hints, memory), password, missing) = futures::try_join!(
         sources(client, &cluster),
         Live::read(client, namespace, name),
         own_pods(client, namespace, name),
@@ -80,11 +93,12 @@ pub async fn observe(client: &Client, now: DateTime<Utc>, namespace: &str, name:
         missing(client, &cluster, namespace),
     )?;
     let fleet = fleet(&sources, &cluster.spec.accelerator, &cluster.spec.workers.tolerations);
-    let id = holds::cluster_id(&cluster.metadata);
-    Ok(Some(Observed { now, cluster, id, fleet, hints, live, pods, password, missing }))
+    let id = cluster_id(&cluster.metadata);
+    let layout = document(live.get(Kind::ConfigMap, &child::layout(name)), layout::KEY);
+    Ok(Some(Observed { now, cluster, id, fleet, hints, memory, layout, live, pods, password, missing }))
 }
 
-/// The fleet as it is now: read once more by a pass that is about to take a device.
+/// The fleet as it is now, simulated devices included: read once more by a pass that is about to take a device.
 pub async fn fleet_now(client: &Client, cluster: &CherokeeCluster) -> Result<Fleet, Error> {
     let sources = sources(client, cluster).await?;
     Ok(fleet(&sources, &cluster.spec.accelerator, &cluster.spec.workers.tolerations))
@@ -99,16 +113,16 @@ async fn sources(client: &Client, cluster: &CherokeeCluster) -> Result<Sources, 
         found.or_else(absent_api).doing("read the DeviceClass")
     };
     let (nodes, slices, class, claims, slots, clusters) = futures::try_join!(
-        all::<Node>(client, &ListParams::default()),
+        all::<Node>(client, ListParams::default()),
         all_or_none::<ResourceSlice>(client),
         class,
         all_or_none::<ResourceClaim>(client),
-        all::<Deployment>(client, &ListParams::default().labels(label::SLOT)),
+        all::<Deployment>(client, ListParams::default().labels(label::SLOT)),
         cluster_ids(client),
     )?;
     let plugged = nodes.iter().any(|node| nodes::allocatable(node, &accelerator.resource_name) > 0);
     // Only the device plugin needs them, and a slightly old list does: the kubelet has the last word.
-    let pods = if plugged { all::<Pod>(client, &ListParams::default().match_any()).await? } else { Vec::new() };
+    let pods = if plugged { all::<Pod>(client, ListParams::default().match_any()).await? } else { Vec::new() };
     Ok(Sources { nodes, slices, class, claims, pods, slots, clusters })
 }
 
@@ -116,15 +130,15 @@ async fn cluster_ids(client: &Client) -> Result<std::collections::BTreeMap<Strin
     let api: Api<CherokeeCluster> = Api::all(client.clone());
     // Metadata only: another tenant's object may be unreadable.
     let list = api.list_metadata(&ListParams::default()).await.doing("list CherokeeClusters")?;
-    let id = |object: PartialObjectMeta<CherokeeCluster>| Some((object.uid()?, holds::cluster_id(&object.metadata)));
+    let id = |object: PartialObjectMeta<CherokeeCluster>| Some((object.uid()?, cluster_id(&object.metadata)));
     Ok(list.into_iter().filter_map(id).collect())
 }
 
-async fn all<K>(client: &Client, params: &ListParams) -> Result<Vec<K>, Error>
+async fn all<K>(client: &Client, params: ListParams) -> Result<Vec<K>, Error>
 where
     K: Resource<DynamicType = ()> + Clone + DeserializeOwned + Debug,
 {
-    let list = Api::<K>::all(client.clone()).list(params).await;
+    let list = Api::<K>::all(client.clone()).list(&params).await;
     Ok(list.doing(format!("list {}", K::plural(&())))?.items)
 }
 
@@ -150,13 +164,24 @@ async fn own_pods(client: &Client, namespace: &str, name: &str) -> Result<Vec<Po
     Ok(list.doing(format!("list pods in namespace `{namespace}`"))?.items)
 }
 
-async fn read_hints(client: &Client, namespace: &str, name: &str) -> Result<Hints, Error> {
+/// The daemon's documents; what can't be read counts as absent, for it will be written anew.
+async fn read_hints(client: &Client, namespace: &str, name: &str) -> Result<(Hints, Option<MemoryReport>), Error> {
     let map = Api::<ConfigMap>::namespaced(client.clone(), namespace).get_opt(&child::hints(name)).await;
-    let text = map.doing("read the hints")?.and_then(|m| m.data?.remove(hints::KEY));
-    Ok(text.and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default())
+    let data = map.doing("read the hints")?.and_then(|m| m.data).unwrap_or_default();
+    let hints = data.get(hints::KEY).and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default();
+    Ok((hints, data.get(MemoryReport::KEY).and_then(|text| serde_json::from_str(text).ok())))
 }
 
-async fn read_password(client: &Client, cluster: &CherokeeCluster, namespace: &str, name: &str) -> Result<Password, Error> {
+fn document<T: DeserializeOwned>(map: Option<&serde_json::Value>, key: &str) -> Option<T> {
+    serde_json::from_str(map?.get("data")?.get(key)?.as_str()?).ok()
+}
+
+async fn read_password(
+    client: &Client,
+    cluster: &CherokeeCluster,
+    namespace: &str,
+    name: &str,
+) -> Result<Password, Error> {
     if cluster.spec.muscle_memory.mode != MemoryMode::Managed {
         return Ok(Password::default());
     }
@@ -164,7 +189,10 @@ async fn read_password(client: &Client, cluster: &CherokeeCluster, namespace: &s
     let found = secret.doing("read the password of the muscle memory")?;
     Ok(match found.as_ref().and_then(crate::render::stored_password) {
         Some(secret) => Password { secret, stored: true },
-        None => Password { secret: format!("{}{}", uuid::Uuid::new_v4().simple(), uuid::Uuid::new_v4().simple()), stored: false },
+        None => Password {
+            secret: format!("{}{}", uuid::Uuid::new_v4().simple(), uuid::Uuid::new_v4().simple()),
+            stored: false,
+        },
     })
 }
 
@@ -179,7 +207,8 @@ async fn missing(client: &Client, cluster: &CherokeeCluster, namespace: &str) ->
     let secrets = join_all(secrets.map(|name| absent::<Secret>(client, namespace, name)));
     let claims = join_all(claims.map(|name| absent::<PersistentVolumeClaim>(client, namespace, name)));
     let (secrets, claims) = futures::join!(secrets, claims);
-    let mut missing: Vec<_> = secrets.into_iter().chain(claims).collect::<Result<Vec<_>, _>>()?.into_iter().flatten().collect();
+    let mut missing: Vec<_> =
+        secrets.into_iter().chain(claims).collect::<Result<Vec<_>, _>>()?.into_iter().flatten().collect();
     missing.sort();
     missing.dedup();
     Ok(missing)

@@ -138,7 +138,10 @@ mod tests {
         let slices = [slice(1, 2, &["gpu-10", "gpu-9"]), slice(1, 2, &["gpu-0"])];
         assert_eq!(names(&slices), ["gpu-0", "gpu-9", "gpu-10"]);
         let device = &published(&slices, "gpu.nvidia.com")["redfin"][0];
-        assert_eq!((device.device.uuid.as_str(), device.device.memory, device.simulated), ("GPU-gpu-0", Mib(16303), true));
+        assert_eq!(
+            (device.device.uuid.as_str(), device.device.memory, device.simulated),
+            ("GPU-gpu-0", Mib(16303), true)
+        );
     }
 
     #[test]
@@ -163,8 +166,10 @@ mod tests {
     #[test]
     fn a_claim_of_ours_is_not_foreign() {
         let claim = |labels: serde_json::Value| -> ResourceClaim {
-            serde_json::from_value(json!({"metadata": {"labels": labels}, "spec": {}, "status": {"allocation": {"devices": {"results": [
-                {"driver": "gpu.nvidia.com", "pool": "redfin", "device": "gpu-1", "request": "gpu"}]}}}}))
+            serde_json::from_value(
+                json!({"metadata": {"labels": labels}, "spec": {}, "status": {"allocation": {"devices": {"results": [
+                {"driver": "gpu.nvidia.com", "pool": "redfin", "device": "gpu-1", "request": "gpu"}]}}}}),
+            )
             .unwrap()
         };
         let held = foreign(&[claim(json!({"cherokee.ai/slot": "a"}))], "gpu.nvidia.com");

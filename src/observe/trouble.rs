@@ -26,7 +26,7 @@ pub struct Trouble {
 }
 
 /// The worst trouble of some pods, terminal first.
-pub fn worst<'a>(pods: impl IntoIterator<Item = &'a Pod>, now: DateTime<Utc>) -> Option<Trouble> {
+pub(crate) fn worst<'a>(pods: impl IntoIterator<Item = &'a Pod>, now: DateTime<Utc>) -> Option<Trouble> {
     pods.into_iter().filter_map(|pod| of_pod(pod, now)).max_by_key(|t| t.terminal)
 }
 
@@ -48,7 +48,11 @@ fn unscheduled(pod: &Pod, long: bool) -> Option<Trouble> {
     let condition = conditions.iter().find(|c| c.type_ == "PodScheduled" && c.status == "False")?;
     (condition.reason.as_deref() == Some("Unschedulable")).then(|| Trouble {
         reason: reason::UNSCHEDULABLE,
-        message: format!("no node takes pod `{}`: {}", pod.name_any(), condition.message.as_deref().unwrap_or("no reason given")),
+        message: format!(
+            "no node takes pod `{}`: {}",
+            pod.name_any(),
+            condition.message.as_deref().unwrap_or("no reason given")
+        ),
         terminal: long,
     })
 }
@@ -70,9 +74,9 @@ fn of_container(pod: &Pod, container: &ContainerStatus, long: bool) -> Option<Tr
             message: format!("{name} can't start ({why}): {}", cut(told)),
             terminal: long,
         }),
-        _ => ended(state).or_else(|| ended(container.last_state.as_ref())).and_then(|(code, cause, words)| {
-            failing(&name, container, code, &cause, &words)
-        }),
+        _ => ended(state)
+            .or_else(|| ended(container.last_state.as_ref()))
+            .and_then(|(code, cause, words)| failing(&name, container, code, &cause, &words)),
     }
 }
 
@@ -151,15 +155,18 @@ mod tests {
 
     #[test]
     fn a_crash_is_terminal_only_when_it_repeats() {
-        let container = |count| json!({"restartCount": count, "state": {"waiting": {"reason": "CrashLoopBackOff"}},
-            "lastState": {"terminated": {"exitCode": 1, "message": "cannot read model"}}});
+        let container = |count| {
+            json!({"restartCount": count, "state": {"waiting": {"reason": "CrashLoopBackOff"}},
+            "lastState": {"terminated": {"exitCode": 1, "message": "cannot read model"}}})
+        };
         assert_eq!(see(container(1), 1).1, false);
         assert_eq!(see(container(3), 1).1, true);
     }
 
     #[test]
     fn an_image_that_cannot_be_pulled_becomes_terminal_after_five_minutes() {
-        let container = json!({"restartCount": 0, "state": {"waiting": {"reason": "ImagePullBackOff", "message": "not found"}}});
+        let container =
+            json!({"restartCount": 0, "state": {"waiting": {"reason": "ImagePullBackOff", "message": "not found"}}});
         assert_eq!(see(container.clone(), 1).1, false);
         let (reason, terminal, message) = see(container, 6);
         assert_eq!((reason, terminal), ("ImagePullFailed", true));
@@ -168,7 +175,10 @@ mod tests {
 
     #[test]
     fn a_pod_that_is_starting_or_ending_is_no_trouble() {
-        assert_eq!(worst(&[pod(json!({"restartCount": 0, "state": {"waiting": {"reason": "ContainerCreating"}}}))], at(1)), None);
+        assert_eq!(
+            worst(&[pod(json!({"restartCount": 0, "state": {"waiting": {"reason": "ContainerCreating"}}}))], at(1)),
+            None
+        );
         let mut ending = pod(json!({"restartCount": 9, "lastState": {"terminated": {"exitCode": 1}}}));
         ending.metadata.deletion_timestamp = ending.metadata.creation_timestamp.clone();
         assert_eq!(worst(&[ending], at(1)), None);

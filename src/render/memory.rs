@@ -16,6 +16,8 @@ pub(crate) const REDIS_PORT: u16 = 6379;
 const PASSWORD_KEY: &str = "password";
 /// Key of the same password as a line of Redis' own config, which includes it: no shell has to put it together.
 const FRAGMENT_KEY: &str = "password.conf";
+/// Folder of that line: not inside the config's, which is read-only and could not take a mount.
+const FRAGMENT_FOLDER: &str = "/etc/redis-password";
 /// Folder of the password in the pods that use it.
 const PASSWORD_FOLDER: &str = "/etc/cherokee/redis";
 
@@ -29,7 +31,7 @@ fn config_text(frame: &Frame<'_>) -> String {
     let limit = budget(frame) / 4 * 5;
     format!(
         "bind * -::*\nport {REDIS_PORT}\ndir /data\nmaxmemory {limit}\nmaxmemory-policy noeviction\n\
-         appendonly yes\nappendfsync everysec\nsave \"\"\ntcp-keepalive 60\ninclude /etc/redis/password/{FRAGMENT_KEY}\n"
+         appendonly yes\nappendfsync everysec\nsave \"\"\ntcp-keepalive 60\ninclude {FRAGMENT_FOLDER}/{FRAGMENT_KEY}\n"
     )
 }
 
@@ -104,7 +106,7 @@ pub(crate) fn stateful_set(frame: &Frame<'_>, scene: &Scene<'_>) -> Child {
         "volumeMounts": [{"name": "tmp", "mountPath": "/tmp"}, {"name": "data", "mountPath": "/data"}],
     });
     mount(&mut redis, "config", "/etc/redis");
-    mount(&mut redis, "password", "/etc/redis/password");
+    mount(&mut redis, "password", FRAGMENT_FOLDER);
     let volumes = vec![
         json!({"name": "config", "configMap": {"name": name}}),
         json!({"name": "password", "secret": {"secretName": child::memory_password(&frame.name), "items": [{"key": FRAGMENT_KEY, "path": FRAGMENT_KEY}]}}),
@@ -137,7 +139,12 @@ pub(crate) fn stateful_set(frame: &Frame<'_>, scene: &Scene<'_>) -> Child {
 }
 
 /// Lets a container reach the muscle memory: address, password file, and a hash that restarts it with a new password.
-pub(crate) fn connect(frame: &Frame<'_>, scene: &Scene<'_>, container: &mut Value, args: &mut Vec<String>) -> Connection {
+pub(crate) fn connect(
+    frame: &Frame<'_>,
+    scene: &Scene<'_>,
+    container: &mut Value,
+    args: &mut Vec<String>,
+) -> Connection {
     use cherokee_api::memory::MemoryMode;
     let spec = &frame.cluster.spec.muscle_memory;
     match spec.mode {

@@ -15,7 +15,6 @@ mod slot;
 mod tests;
 
 pub use child::{Child, Component, Kind};
-pub(crate) use child::hash;
 pub(crate) use memory::{password as stored_password, secret as password_secret};
 pub(crate) use model::claim as claim_of;
 pub(crate) use slot::start_seconds;

@@ -17,13 +17,21 @@ pub(crate) fn downloaded(model: &Model) -> bool {
 }
 
 /// Adds a slot's models to its worker: arguments, mounts and volumes.
-pub(crate) fn add(frame: &Frame<'_>, models: &[&Model], container: &mut Value, args: &mut Vec<String>, volumes: &mut Vec<Value>) {
+pub(crate) fn add(
+    frame: &Frame<'_>,
+    models: &[&Model],
+    container: &mut Value,
+    args: &mut Vec<String>,
+    volumes: &mut Vec<Value>,
+) {
     for (index, model) in models.iter().enumerate() {
         // Names of volumes know no dots, names of models do.
         let volume = format!("model-{index}");
         let folder = format!("{FOLDER}/{}", model.name);
         if let Some(image) = model.uri.strip_prefix("oci://") {
-            volumes.push(json!({"name": volume, "image": {"reference": image, "pullPolicy": frame.settings.image_pull_policy}}));
+            volumes.push(
+                json!({"name": volume, "image": {"reference": image, "pullPolicy": frame.settings.image_pull_policy}}),
+            );
             mount(container, &volume, &folder);
             args.push(format!("--model={}={folder}/{}", model.name, model.path.as_deref().unwrap_or("models")));
         } else if let Some((claim, path)) = claim(&model.uri) {

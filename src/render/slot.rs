@@ -150,7 +150,7 @@ fn dream(frame: &Frame<'_>, scene: &Scene<'_>, slot: &str, volumes: &mut Vec<Val
     container["args"] = json!(args);
     container["ports"] = json!([{"name": "dream-http", "containerPort": DREAM_PORT, "protocol": "TCP"}]);
     container["resources"] = json!({"requests": {"cpu": "50m", "memory": "64Mi"}, "limits": {"memory": "256Mi"}});
-    // No readiness probe: a dream that fails must not take its worker out of service.
+    // No readiness probe: a dream that waits for its memory must not take its worker out of service.
     container["livenessProbe"] = json!({"httpGet": {"path": "/healthz", "port": DREAM_PORT}, "periodSeconds": 10, "timeoutSeconds": 5, "failureThreshold": 6});
     (container, connection.hash)
 }
@@ -158,11 +158,14 @@ fn dream(frame: &Frame<'_>, scene: &Scene<'_>, slot: &str, volumes: &mut Vec<Val
 /// Where the pod runs and what it gets there.
 fn place(frame: &Frame<'_>, name: &str, slot: &Slot, pod: &mut Value) {
     let spec = &frame.cluster.spec;
-    // By affinity, not by spec.nodeName: the scheduler has to see the pod, or nobody allocates its device.
-    let node = json!({"key": "metadata.name", "operator": "In", "values": [slot.device.node]});
-    pod["affinity"] = json!({"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": {
-        "nodeSelectorTerms": [{"matchFields": [node]}],
-    }}});
+    // In CPU mode any node may do. By affinity, not by spec.nodeName: the scheduler has to see the pod, or nobody
+    // allocates its device.
+    if !slot.device.node.is_empty() {
+        let node = json!({"key": "metadata.name", "operator": "In", "values": [slot.device.node]});
+        pod["affinity"] = json!({"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": {
+            "nodeSelectorTerms": [{"matchFields": [node]}],
+        }}});
+    }
     if slot.access == Access::Dra {
         let template = claim::template_name(frame, name, slot);
         push(&mut pod["resourceClaims"], json!({"name": claim::REQUEST, "resourceClaimTemplateName": template}));

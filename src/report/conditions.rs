@@ -52,17 +52,17 @@ pub(crate) fn parts(facts: &Facts<'_>, slots: &BTreeMap<String, Seen>) -> Vec<Ve
 }
 
 fn placed(facts: &Facts<'_>) -> Verdict {
-    let waiting: Vec<_> = facts.roles.iter().filter_map(|role| Some((role, facts.plan.roles.get(&role.name)?.waits.as_ref()?))).collect();
+    let waiting: Vec<_> =
+        facts.roles.iter().filter_map(|role| facts.plan.roles.get(&role.name)?.waits.as_ref()).collect();
     match waiting.first() {
         None => Verdict::good(condition::PLACED, reason::PLACED, "every role has its device"),
-        Some((role, waits)) => {
+        Some(waits) => {
             let more = match waiting.len() - 1 {
                 0 => String::new(),
                 1 => " (1 more role waits)".to_owned(),
                 n => format!(" ({n} more roles wait)"),
             };
-            let message = format!("role `{}`: {}{more}", role.name, waits.message);
-            Verdict::bad(condition::PLACED, waits.code.word(), message, true)
+            Verdict::bad(condition::PLACED, waits.code.word(), format!("{}{more}", waits.message), true)
         }
     }
 }
@@ -72,7 +72,11 @@ fn workers(facts: &Facts<'_>, slots: &BTreeMap<String, Seen>) -> Verdict {
     let wanted: Vec<_> = slots.iter().filter(|(name, _)| facts.plan.slots.get(*name).is_some_and(|s| s.on)).collect();
     let missing: Vec<_> = wanted.iter().filter(|(_, seen)| !seen.serves()).collect();
     if missing.is_empty() {
-        let message = if wanted.is_empty() { "no slot is to run now".to_owned() } else { format!("{} of {} slots are ready", wanted.len(), wanted.len()) };
+        let message = if wanted.is_empty() {
+            "no slot is to run now".to_owned()
+        } else {
+            format!("{} of {} slots are ready", wanted.len(), wanted.len())
+        };
         return Verdict::good(kind, reason::READY, message);
     }
     let absent = facts.missing.iter().find(|name| !is_gateways(facts, name) && !is_connection(facts, name));
@@ -95,7 +99,13 @@ fn is_gateways(facts: &Facts<'_>, object: &str) -> bool {
 }
 
 fn is_connection(facts: &Facts<'_>, object: &str) -> bool {
-    facts.cluster.spec.muscle_memory.connection_secret_ref.as_ref().is_some_and(|s| object == format!("Secret `{}`", s.name))
+    facts
+        .cluster
+        .spec
+        .muscle_memory
+        .connection_secret_ref
+        .as_ref()
+        .is_some_and(|s| object == format!("Secret `{}`", s.name))
 }
 
 fn cache(facts: &Facts<'_>) -> Verdict {
@@ -103,7 +113,12 @@ fn cache(facts: &Facts<'_>) -> Verdict {
     match facts.cluster.spec.muscle_memory.mode {
         MemoryMode::Disabled => Verdict::good(kind, reason::DISABLED, "spec.muscleMemory.mode is Disabled"),
         MemoryMode::External => match facts.missing.iter().find(|name| is_connection(facts, name)) {
-            Some(absent) => Verdict::bad(kind, reason::REFERENCE_NOT_FOUND, format!("{absent} does not exist: create it with the key `url`"), true),
+            Some(absent) => Verdict::bad(
+                kind,
+                reason::REFERENCE_NOT_FOUND,
+                format!("{absent} does not exist: create it with the key `url`"),
+                true,
+            ),
             None => Verdict::good(kind, reason::READY, "spec.muscleMemory.mode is External"),
         },
         MemoryMode::Managed => part(facts, kind, Kind::StatefulSet, &child::memory(&facts.name), Component::Memory),
@@ -121,7 +136,12 @@ fn daemons(facts: &Facts<'_>) -> Verdict {
 fn gateway(facts: &Facts<'_>) -> Verdict {
     let kind = condition::GATEWAY_READY;
     if let Some(absent) = facts.missing.iter().find(|name| is_gateways(facts, name)) {
-        return Verdict::bad(kind, reason::REFERENCE_NOT_FOUND, format!("{absent} with the API keys does not exist: create it"), true);
+        return Verdict::bad(
+            kind,
+            reason::REFERENCE_NOT_FOUND,
+            format!("{absent} with the API keys does not exist: create it"),
+            true,
+        );
     }
     part(facts, kind, Kind::Deployment, &child::gateway(&facts.name), Component::Gateway)
 }
@@ -147,14 +167,23 @@ fn part(facts: &Facts<'_>, condition: &'static str, kind: Kind, name: &str, comp
 pub(crate) fn available(facts: &Facts<'_>, slots: &BTreeMap<String, Seen>, parts: &[Verdict]) -> Verdict {
     let kind = condition::AVAILABLE;
     let Some((default, _)) = facts.intent.roles.iter().find(|(_, role)| role.default_route) else {
-        return Verdict::bad(kind, reason::NO_WORKER, "no role takes the default route: set spec.roles[].routing.default", true);
+        return Verdict::bad(
+            kind,
+            reason::NO_WORKER,
+            "no role takes the default route: set spec.roles[].routing.default",
+            true,
+        );
     };
     let may = |role: &&cherokee_api::role::Role| {
-        role.name == *default || role.backs.contains(default) || facts.intent.roles.get(&role.name).is_some_and(|r| r.overflow)
+        role.name == *default
+            || role.backs.contains(default)
+            || facts.intent.roles.get(&role.name).is_some_and(|r| r.overflow)
     };
     let state = |name: &str| facts.plan.roles.get(name).map(|outcome| outcome.state);
     let awake: Vec<_> = facts.roles.iter().filter(may).filter(|r| state(&r.name) == Some(RoleState::Awake)).collect();
-    let serves = |name: &str| facts.plan.roles.get(name).is_some_and(|o| o.slots.iter().any(|s| slots.get(s).is_some_and(Seen::serves)));
+    let serves = |name: &str| {
+        facts.plan.roles.get(name).is_some_and(|o| o.slots.iter().any(|s| slots.get(s).is_some_and(Seen::serves)))
+    };
     if let Some(part) = parts.iter().find(|v| v.kind == condition::GATEWAY_READY && !v.good) {
         return Verdict::bad(kind, part.reason, part.message.clone(), part.terminal);
     }
@@ -162,10 +191,21 @@ pub(crate) fn available(facts: &Facts<'_>, slots: &BTreeMap<String, Seen>, parts
         return Verdict::good(kind, reason::SERVING, format!("`{}` answers", role.name));
     }
     if awake.is_empty() && state(default) == Some(RoleState::Asleep) {
-        let until = facts.plan.roles.get(default).and_then(|o| o.until).map(|t| format!(" until {}", crate::time::text(t)));
-        return Verdict::bad(kind, reason::ASLEEP, format!("by the calendar `{default}` sleeps{}", until.unwrap_or_default()), false);
+        let until =
+            facts.plan.roles.get(default).and_then(|o| o.until).map(|t| format!(" until {}", crate::time::text(t)));
+        return Verdict::bad(
+            kind,
+            reason::ASLEEP,
+            format!("by the calendar `{default}` sleeps{}", until.unwrap_or_default()),
+            false,
+        );
     }
-    Verdict::bad(kind, reason::NO_WORKER, format!("`{default}` should answer, and no worker of it or of a backup is ready"), false)
+    Verdict::bad(
+        kind,
+        reason::NO_WORKER,
+        format!("`{default}` should answer, and no worker of it or of a backup is ready"),
+        false,
+    )
 }
 
 /// The worst of the parts: terminal before passing, then in their order. A part that is good but on its way to another

@@ -14,12 +14,17 @@ const NOTE: usize = 1000;
 /// One event for each condition whose status or reason changed.
 pub(crate) fn of_conditions(old: Option<&CherokeeClusterStatus>, new: &CherokeeClusterStatus) -> Vec<Event> {
     let before = |kind: &str| old.and_then(|s| s.conditions.iter().find(|c| c.type_ == kind));
-    let changed = new.conditions.iter().filter(|c| before(&c.type_).is_none_or(|b| b.status != c.status || b.reason != c.reason));
+    let changed =
+        new.conditions.iter().filter(|c| before(&c.type_).is_none_or(|b| b.status != c.status || b.reason != c.reason));
     changed
         // Its parts tell the same, and more of it.
         .filter(|c| c.type_ != condition::RECONCILING && c.type_ != condition::STALLED)
         .map(|c| Event {
-            type_: if c.status == "True" || c.reason == reason::STARTING { EventType::Normal } else { EventType::Warning },
+            type_: if c.status == "True" || c.reason == reason::STARTING {
+                EventType::Normal
+            } else {
+                EventType::Warning
+            },
             reason: c.reason.clone(),
             note: Some(c.message.chars().take(NOTE).collect()),
             action: c.type_.clone(),

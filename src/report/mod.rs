@@ -18,7 +18,7 @@ use cherokee_api::{
     role::Role,
 };
 use cherokee_plan::{Fleet, Intent, Plan};
-use cherokee_wire::hints::Hints;
+use cherokee_wire::hints::MemoryReport;
 use chrono::{DateTime, Utc};
 use conditions::Verdict;
 use k8s_openapi::api::core::v1::Pod;
@@ -39,12 +39,13 @@ pub(crate) struct Facts<'a> {
     pub(crate) roles: &'a [Role],
     pub(crate) intent: &'a Intent,
     pub(crate) plan: &'a Plan,
+    pub(crate) notes: &'a [String],
     pub(crate) fleet: &'a Fleet,
     pub(crate) live: &'a Live,
     pub(crate) pods: &'a [Pod],
     pub(crate) refused: &'a [Refused],
     pub(crate) missing: &'a [String],
-    pub(crate) hints: &'a Hints,
+    pub(crate) memory: Option<MemoryReport>,
     pub(crate) now: DateTime<Utc>,
 }
 
@@ -59,6 +60,8 @@ pub struct Decided<'a> {
     pub intent: &'a Intent,
     /// Who sits where.
     pub plan: &'a Plan,
+    /// What was ignored and why, one sentence each: shown as advice.
+    pub notes: &'a [String],
 }
 
 /// What a pass said, and until when that holds if only time goes on.
@@ -82,7 +85,7 @@ pub struct Reporter<'a> {
 impl Reporter<'_> {
     /// After an apply: all of it.
     pub async fn report(&self, observed: &Observed, decided: Decided<'_>, applied: &Applied) -> Result<Said, Error> {
-        let Decided { strategy, roles, intent, plan } = decided;
+        let Decided { strategy, roles, intent, plan, notes } = decided;
         let facts = Facts {
             cluster: &observed.cluster,
             name: observed.cluster.name_any(),
@@ -91,12 +94,13 @@ impl Reporter<'_> {
             roles,
             intent,
             plan,
+            notes,
             fleet: &observed.fleet,
             live: applied.live(),
             pods: &observed.pods,
             refused: applied.refused(),
             missing: &observed.missing,
-            hints: &observed.hints,
+            memory: observed.memory,
             now: observed.now,
         };
         let (status, until) = status::status(&facts);
@@ -117,13 +121,15 @@ impl Reporter<'_> {
     /// `spec.suspend` is true.
     pub async fn suspend(&self, observed: &Observed) -> Result<Said, Error> {
         let message = "spec.suspend is true: nothing is changed until it is false".to_owned();
-        let verdict = Verdict { kind: condition::READY, good: false, reason: reason::SUSPENDED, message, terminal: false };
+        let verdict =
+            Verdict { kind: condition::READY, good: false, reason: reason::SUSPENDED, message, terminal: false };
         self.stop(&observed.cluster, vec![verdict], observed.now).await
     }
 
     /// The API server answers with an error that time alone will hardly mend.
     pub async fn fail(&self, cluster: &CherokeeCluster, error: &Error, now: DateTime<Utc>) -> Result<Said, Error> {
-        let verdict = |kind, good| Verdict { kind, good, reason: error.reason(), message: error.to_string(), terminal: false };
+        let verdict =
+            |kind, good| Verdict { kind, good, reason: error.reason(), message: error.to_string(), terminal: false };
         self.stop(cluster, vec![verdict(condition::READY, false), verdict(condition::RECONCILING, true)], now).await
     }
 
@@ -135,7 +141,12 @@ impl Reporter<'_> {
         Ok(Said { status, until: None })
     }
 
-    async fn store(&self, cluster: &CherokeeCluster, status: &CherokeeClusterStatus, events: Vec<kube::runtime::events::Event>) -> Result<(), Error> {
+    async fn store(
+        &self,
+        cluster: &CherokeeCluster,
+        status: &CherokeeClusterStatus,
+        events: Vec<kube::runtime::events::Event>,
+    ) -> Result<(), Error> {
         if cluster.status.as_ref() != Some(status) {
             let body = json!({
                 "apiVersion": CherokeeCluster::api_version(&()),
@@ -144,9 +155,16 @@ impl Reporter<'_> {
                 "status": status,
             });
             self.leadership.check()?;
-            let api: Api<CherokeeCluster> = Api::namespaced(self.client.clone(), &cluster.namespace().unwrap_or_default());
+            let api: Api<CherokeeCluster> =
+                Api::namespaced(self.client.clone(), &cluster.namespace().unwrap_or_default());
             #[expect(clippy::disallowed_methods, reason = "this is the writer of status")]
-            let answer = api.patch_status(&cluster.name_any(), &PatchParams::apply(names::FIELD_MANAGER).force(), &Patch::Apply(body)).await;
+            let answer = api
+                .patch_status(
+                    &cluster.name_any(),
+                    &PatchParams::apply(names::FIELD_MANAGER).force(),
+                    &Patch::Apply(body),
+                )
+                .await;
             match answer {
                 Ok(_) => {}
                 // It was deleted meanwhile.
@@ -162,18 +180,30 @@ impl Reporter<'_> {
     pub async fn unreadable(&self, meta: &ObjectMeta, error: &str, now: DateTime<Utc>) -> Result<(), Error> {
         let name = meta.name.clone().unwrap_or_default();
         let resource = ApiResource::erase::<CherokeeCluster>(&());
-        let api: Api<DynamicObject> = Api::namespaced_with(self.client.clone(), meta.namespace.as_deref().unwrap_or_default(), &resource);
-        let Some(object) = api.get_opt(&name).await.doing(format!("read CherokeeCluster `{name}`"))? else { return Ok(()) };
+        let api: Api<DynamicObject> =
+            Api::namespaced_with(self.client.clone(), meta.namespace.as_deref().unwrap_or_default(), &resource);
+        let Some(object) = api.get_opt(&name).await.doing(format!("read CherokeeCluster `{name}`"))? else {
+            return Ok(());
+        };
         let message = format!("the stored object can't be read: {error}: correct that field");
         let told = object.data.pointer("/status/conditions").and_then(|c| c.as_array()).is_some_and(|all| {
-            all.iter().any(|c| c["type"] == condition::ACCEPTED && c["reason"] == reason::UNREADABLE && c["message"] == json!(message))
+            all.iter().any(|c| {
+                c["type"] == condition::ACCEPTED && c["reason"] == reason::UNREADABLE && c["message"] == json!(message)
+            })
         });
         if told {
             return Ok(());
         }
-        let verdict = |kind| Verdict { kind, good: false, reason: reason::UNREADABLE, message: message.clone(), terminal: true };
-        let status = status::stopped(None, meta.generation.unwrap_or(0), vec![verdict(condition::READY), verdict(condition::ACCEPTED)], now);
-        let patch = json!({"status": {"observedGeneration": status.observed_generation, "conditions": status.conditions}});
+        let verdict =
+            |kind| Verdict { kind, good: false, reason: reason::UNREADABLE, message: message.clone(), terminal: true };
+        let status = status::stopped(
+            None,
+            meta.generation.unwrap_or(0),
+            vec![verdict(condition::READY), verdict(condition::ACCEPTED)],
+            now,
+        );
+        let patch =
+            json!({"status": {"observedGeneration": status.observed_generation, "conditions": status.conditions}});
         self.leadership.check()?;
         #[expect(clippy::disallowed_methods, reason = "this is the writer of status")]
         let answer = api.patch_status(&name, &PatchParams::default(), &Patch::Merge(patch)).await;

@@ -47,7 +47,8 @@ pub(crate) fn all(facts: &Facts<'_>) -> BTreeMap<String, Seen> {
 
 fn one(facts: &Facts<'_>, name: &str, slot: &Slot) -> Seen {
     let live = facts.live.get(Kind::Deployment, name);
-    let pods: Vec<&Pod> = facts.pods.iter().filter(|p| p.labels().get(label::SLOT).is_some_and(|s| s == name)).collect();
+    let pods: Vec<&Pod> =
+        facts.pods.iter().filter(|p| p.labels().get(label::SLOT).is_some_and(|s| s == name)).collect();
     let since = trouble::since(live.and_then(|d| d.pointer("/metadata/annotations"))).unwrap_or(facts.now);
     let serving = live.is_some_and(|d| replicas(d) > 0 && ready(d) > 0);
     if !slot.on {
@@ -61,7 +62,8 @@ fn one(facts: &Facts<'_>, name: &str, slot: &Slot) -> Seen {
     let late = since + TimeDelta::seconds(render::start_seconds(facts.cluster, slot).into());
     let trouble = trouble.or_else(|| (facts.now >= late).then(|| timed_out(name, late - since)));
     let budget = since + lead_time(facts) + BUDGET;
-    let by_calendar = slot.roles.iter().all(|r| facts.intent.roles.get(r).is_some_and(|r| r.activation != Activation::Always));
+    let by_calendar =
+        slot.roles.iter().all(|r| facts.intent.roles.get(r).is_some_and(|r| r.activation != Activation::Always));
     let terminal = trouble.as_ref().is_some_and(|t| t.terminal);
     let until = [budget, late].into_iter().filter(|edge| *edge > facts.now).min();
     Seen {
@@ -77,12 +79,15 @@ fn lead_time(facts: &Facts<'_>) -> TimeDelta {
 }
 
 fn timed_out(name: &str, after: TimeDelta) -> Trouble {
-    let message = format!("slot `{name}` is not ready {} s after it was turned on: see the log of its pod", after.num_seconds());
+    let message =
+        format!("slot `{name}` is not ready {} s after it was turned on: see the log of its pod", after.num_seconds());
     Trouble { reason: reason::START_TIMED_OUT, message, terminal: true }
 }
 
 fn refused(facts: &Facts<'_>, name: &str) -> Option<Trouble> {
-    let of_slot = |r: &&crate::apply::Refused| r.name == name || (r.kind == Kind::ResourceClaimTemplate && r.name.starts_with(name));
+    let of_slot = |r: &&crate::apply::Refused| {
+        r.name == name || (r.kind == Kind::ResourceClaimTemplate && r.name.starts_with(name))
+    };
     let refused = facts.refused.iter().find(of_slot)?;
     Some(Trouble { reason: refused.reason, message: refused.message.clone(), terminal: true })
 }

@@ -39,8 +39,11 @@ pub(crate) fn status(facts: &Facts<'_>) -> (CherokeeClusterStatus, Option<DateTi
         }),
         slots: slots::status(facts, &seen),
         roles: roles(facts),
-        advice: facts.plan.advice.iter().map(|a| Advice { code: a.code.clone(), message: a.message.clone() }).collect(),
-        muscle_memory: facts.hints.memory.map(|m| MemoryStatus { hit_percent: m.hit_percent, entries: m.entries }),
+        advice: advice(facts),
+        muscle_memory: facts.memory.map(|m| MemoryStatus {
+            hit_percent: m.hit_percent.unwrap_or(0).into(),
+            entries: i64::try_from(m.entries).unwrap_or(i64::MAX),
+        }),
         url: Some(format!("http://{}.{}.svc/v1", child::gateway(&facts.name), facts.namespace)),
     };
     (status, seen.values().filter_map(|s| s.until).min())
@@ -56,7 +59,10 @@ pub(crate) fn stopped(
     let mut status = old.cloned().unwrap_or_default();
     let replaced: BTreeSet<&str> = verdicts.iter().map(|v| v.kind).collect();
     let passing = [condition::RECONCILING, condition::STALLED];
-    let kept = status.conditions.iter().filter(|c| !replaced.contains(c.type_.as_str()) && !passing.contains(&c.type_.as_str()));
+    let kept = status
+        .conditions
+        .iter()
+        .filter(|c| !replaced.contains(c.type_.as_str()) && !passing.contains(&c.type_.as_str()));
     let mut conditions = stamp(verdicts, old, generation, now);
     conditions.extend(kept.cloned());
     status.conditions = conditions;
@@ -65,8 +71,14 @@ pub(crate) fn stopped(
 }
 
 /// Gives verdicts their times: a condition's time changes only with its status word.
-fn stamp(verdicts: Vec<Verdict>, old: Option<&CherokeeClusterStatus>, generation: i64, now: DateTime<Utc>) -> Vec<Condition> {
-    let before: BTreeMap<&str, &Condition> = old.into_iter().flat_map(|s| &s.conditions).map(|c| (c.type_.as_str(), c)).collect();
+fn stamp(
+    verdicts: Vec<Verdict>,
+    old: Option<&CherokeeClusterStatus>,
+    generation: i64,
+    now: DateTime<Utc>,
+) -> Vec<Condition> {
+    let before: BTreeMap<&str, &Condition> =
+        old.into_iter().flat_map(|s| &s.conditions).map(|c| (c.type_.as_str(), c)).collect();
     verdicts
         .into_iter()
         .map(|v| {
@@ -91,6 +103,14 @@ fn word(verdict: &Verdict) -> &'static str {
         (true, _) => "True",
         (false, _) => "False",
     }
+}
+
+/// What was ignored, then what the planner advises.
+fn advice(facts: &Facts<'_>) -> Vec<Advice> {
+    let ignored = facts.notes.iter().map(|note| Advice { code: reason::IGNORED.to_owned(), message: note.clone() });
+    ignored
+        .chain(facts.plan.advice.iter().map(|a| Advice { code: a.code.clone(), message: a.message.clone() }))
+        .collect()
 }
 
 fn roles(facts: &Facts<'_>) -> Vec<RoleStatus> {
@@ -173,6 +193,9 @@ mod tests {
         old.roles_summary = Some("3/3".into());
         let accepted = Verdict { kind: condition::ACCEPTED, ..verdict(false, reason::INVALID_SPEC) };
         let status = stopped(Some(&old), 2, vec![accepted], at(20));
-        assert_eq!((status.roles_summary.as_deref(), status.observed_generation, status.conditions.len()), (Some("3/3"), 2, 2));
+        assert_eq!(
+            (status.roles_summary.as_deref(), status.observed_generation, status.conditions.len()),
+            (Some("3/3"), 2, 2)
+        );
     }
 }

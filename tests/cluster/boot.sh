@@ -8,6 +8,7 @@ start() {
   local what=$1; shift
   setsid env "$mark" bash -c 'while :; do "$@"; sleep 0.5; done' - "$@" >"$run/log/$what.log" 2>&1 9>&- </dev/null &
   echo $! >"$run/pid/$what"
+  disown
 }
 
 # wait_for SECONDS WHAT COMMAND... polls, so that Ctrl-C is heard at once.

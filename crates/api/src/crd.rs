@@ -1,7 +1,9 @@
 //! The CustomResourceDefinition as it is installed: what the derive writes, with what it cannot say put right.
 
 use crate::CherokeeCluster;
-use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{CustomResourceDefinition, JSONSchemaProps, JSONSchemaPropsOrArray, JSONSchemaPropsOrBool};
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{
+    CustomResourceDefinition, JSONSchemaProps, JSONSchemaPropsOrArray, JSONSchemaPropsOrBool,
+};
 use kube::CustomResourceExt;
 
 /// The CustomResourceDefinition of [`CherokeeCluster`].

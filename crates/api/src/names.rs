@@ -112,6 +112,8 @@ pub mod reason {
     pub const IMMUTABLE_FIELD: &str = "ImmutableField";
     /// A slot was turned on long ago and is still not ready.
     pub const START_TIMED_OUT: &str = "StartTimedOut";
+    /// Advice: something that was asked for is ignored.
+    pub const IGNORED: &str = "Ignored";
     /// Events: a child was created.
     pub const CREATED: &str = "Created";
     /// Events: a child was deleted.

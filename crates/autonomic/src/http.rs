@@ -33,7 +33,11 @@ fn router(metrics: Arc<Metrics>) -> Router {
 }
 
 async fn ready(State(metrics): State<Arc<Metrics>>) -> Response {
-    if metrics.is_well() { "ok".into_response() } else { (StatusCode::SERVICE_UNAVAILABLE, "the last tick failed, or none ended yet").into_response() }
+    if metrics.is_well() {
+        "ok".into_response()
+    } else {
+        (StatusCode::SERVICE_UNAVAILABLE, "the last tick failed, or none ended yet").into_response()
+    }
 }
 
 async fn page(State(metrics): State<Arc<Metrics>>) -> Response {

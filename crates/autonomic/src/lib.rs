@@ -1,8 +1,9 @@
 //! The daemon that tends memories: thermal decay, eviction and hints.
 //!
-//! Every few seconds a tick reads the mounted layout, cleans up what has expired, evicts the coldest entries until the rest fits
-//! the budget, and publishes figures: exact ones as metrics, coarse ones in the ConfigMap `<cluster>-hints`, which is the only
-//! object that it writes. Temperatures need no sweep: they decay alike, so only a use changes the order (`cherokee_memory::heat`).
+//! Every few seconds a tick reads the mounted layout, cleans up what has expired, evicts the coldest entries until the
+//! rest fits the budget, and publishes figures: exact ones as metrics, coarse ones in the ConfigMap `<cluster>-hints`,
+//! which is the only object that it writes. Temperatures need no sweep: they decay alike, so only a use changes the
+//! order (`cherokee_memory::heat`).
 
 mod http;
 mod metrics;
@@ -96,9 +97,10 @@ pub async fn run(args: Args) -> Result<(), Error> {
 
 /// Runs the daemon until `stop`; the tick that runs then ends first.
 pub async fn run_until(args: Args, stop: impl Future<Output = ()>) -> Result<(), Error> {
-    let kubernetes = match args.no_kubernetes {
-        true => None,
-        false => Some(kube::Client::try_default().await.map_err(|error| Error::NoCluster(Box::new(error)))?),
+    let kubernetes = if args.no_kubernetes {
+        None
+    } else {
+        Some(kube::Client::try_default().await.map_err(|error| Error::NoCluster(Box::new(error)))?)
     };
     let metrics = Arc::new(Metrics::new());
     let server = tokio::spawn(http::serve(args.listen, metrics.clone()).await?);
@@ -132,7 +134,12 @@ pub async fn run_until(args: Args, stop: impl Future<Output = ()>) -> Result<(),
     Ok(())
 }
 
-async fn tick(layout: &Path, ticker: Option<&mut Ticker>, publisher: &Publisher, metrics: &Metrics) -> Result<(), Error> {
+async fn tick(
+    layout: &Path,
+    ticker: Option<&mut Ticker>,
+    publisher: &Publisher,
+    metrics: &Metrics,
+) -> Result<(), Error> {
     let layout = read_layout(layout).await?;
     let report = match (&layout.memory, ticker) {
         (Some(memory), Some(ticker)) => ticker.tick(memory, metrics, chrono::Utc::now()).await,

@@ -46,7 +46,11 @@ impl Metrics {
         to.register("memory_entries", "Entries of the muscle memory", made.entries.clone());
         to.register("memory_bytes", "Bytes that they take", made.bytes.clone());
         to.register("memory_budget_bytes", "Bytes that they may take", made.budget_bytes.clone());
-        to.register("memory_hit_ratio", "Share of look-ups that found an entry, older ones counting less", made.hit_ratio.clone());
+        to.register(
+            "memory_hit_ratio",
+            "Share of look-ups that found an entry, older ones counting less",
+            made.hit_ratio.clone(),
+        );
         to.register("memory_evicted", "Entries ever evicted to stay within the budget", made.evicted.clone());
         to.register("memory_expired", "Entries ever removed because their time had passed", made.expired.clone());
         to.register("memory_coldest_temperature", "Temperature of the coldest entry", made.coldest.clone());

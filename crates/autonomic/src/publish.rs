@@ -24,8 +24,8 @@ impl Publisher {
         Self { api: client.map(|client| Api::namespaced(client, namespace)), name: format!("{cluster}-hints") }
     }
 
-    /// Makes the ConfigMap say this. Leaves a report alone when there is none now. Waits, with a word at debug, while the operator
-    /// has not made the ConfigMap yet.
+    /// Makes the ConfigMap say this. Leaves a report alone when there is none now. Waits, with a word at debug, while
+    /// the operator has not made the ConfigMap yet.
     #[expect(clippy::disallowed_methods, reason = "hints are the one thing that the daemon may write")]
     pub async fn publish(&self, hints: &Hints, report: Option<&MemoryReport>) -> Result<(), Error> {
         let (Some(api), name) = (&self.api, self.name.as_str()) else { return Ok(()) };
@@ -39,7 +39,8 @@ impl Publisher {
         if wanted.iter().all(|(key, text)| held.get(key) == Some(text)) {
             return Ok(());
         }
-        let object = serde_json::json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name}, "data": wanted});
+        let object =
+            serde_json::json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name}, "data": wanted});
         // Forced, because these keys are ours alone.
         api.patch(name, &PatchParams::apply(FIELD_MANAGER).force(), &Patch::Apply(object)).await.map_err(fault)?;
         tracing::info!(name, "hints written");
@@ -49,9 +50,11 @@ impl Publisher {
 
 /// The keys to apply. A report that is not known now keeps its text: an apply without the key would remove it.
 fn document(held: &BTreeMap<String, String>, hints: &Hints, report: Option<&MemoryReport>) -> BTreeMap<String, String> {
-    let mut wanted = BTreeMap::from([(hints::KEY.to_owned(), serde_json::json!(hints).to_string())]);
+    // Neither can fail: plain structs with string keys.
+    let hints = serde_json::to_string(hints).unwrap_or_default();
+    let mut wanted = BTreeMap::from([(hints::KEY.to_owned(), hints)]);
     let report = match report {
-        Some(report) => Some(serde_json::json!(report).to_string()),
+        Some(report) => serde_json::to_string(report).ok(),
         None => held.get(MemoryReport::KEY).cloned(),
     };
     wanted.extend(report.map(|text| (MemoryReport::KEY.to_owned(), text)));
@@ -92,7 +95,8 @@ mod tests {
                 held.1.push(query.unwrap_or_default());
                 body
             };
-            let routes = Router::new().route("/api/v1/namespaces/{namespace}/configmaps/{name}", get(read).patch(write));
+            let routes =
+                Router::new().route("/api/v1/namespaces/{namespace}/configmaps/{name}", get(read).patch(write));
             let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
             let address = format!("http://{}", listener.local_addr().unwrap());
             tokio::spawn(axum::serve(listener, routes.with_state(self.clone())).into_future());
@@ -111,14 +115,18 @@ mod tests {
         publisher.publish(&hints, Some(&report)).await.unwrap();
         assert_eq!(server.applies(), 0, "there is no ConfigMap");
 
-        server.0.lock().unwrap().0 = Some(serde_json::json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "owl-hints"}}));
+        server.0.lock().unwrap().0 =
+            Some(serde_json::json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "owl-hints"}}));
         for _ in 0..3 {
             publisher.publish(&hints, Some(&report)).await.unwrap();
         }
         assert_eq!(server.applies(), 1);
         assert!(server.0.lock().unwrap().1[0].contains("fieldManager=cherokee-autonomic"));
         let data = server.0.lock().unwrap().0.clone().unwrap()["data"].clone();
-        assert_eq!(data, serde_json::json!({"hints.json": r#"{"wake":{}}"#, "memory.json": r#"{"entries":10000,"hitPercent":60}"#}));
+        assert_eq!(
+            data,
+            serde_json::json!({"hints.json": r#"{"wake":{}}"#, "memory.json": r#"{"hitPercent":60,"entries":10000}"#})
+        );
 
         publisher.publish(&hints, None).await.unwrap();
         assert_eq!(server.applies(), 1, "a memory that is away changes nothing");

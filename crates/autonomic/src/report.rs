@@ -4,7 +4,8 @@ use cherokee_wire::hints::MemoryReport;
 
 /// Steps of the hit percentage.
 const STEP: f64 = 5.0;
-/// How far the exact figure must be from the published step before it is changed: more than half a step, or it would flicker.
+/// How far the exact figure must be from the published step before it is changed: more than half a step, or it would
+/// flicker.
 const SLACK: f64 = 4.0;
 
 /// Look-ups that count, older ones less: halved with every half-life, like everything else here.
@@ -16,7 +17,8 @@ pub struct Lookups {
 }
 
 impl Lookups {
-    /// Takes the store's counters after `elapsed_half_lives` since the last time. Counters that went back (a new store) start anew.
+    /// Takes the store's counters after `elapsed_half_lives` since the last time. Counters that went back (a new
+    /// store) start anew.
     pub fn observe(&mut self, hits: u64, misses: u64, elapsed_half_lives: f64) {
         let (old_hits, old_misses) = match self.seen {
             Some((old_hits, old_misses)) if old_hits <= hits && old_misses <= misses => (old_hits, old_misses),

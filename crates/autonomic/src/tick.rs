@@ -30,7 +30,12 @@ impl Ticker {
     }
 
     /// Cleans up, evicts, measures; returns the coarse figures.
-    pub(crate) async fn tick(&mut self, memory: &Memory, metrics: &Metrics, now: DateTime<Utc>) -> Result<MemoryReport, Error> {
+    pub(crate) async fn tick(
+        &mut self,
+        memory: &Memory,
+        metrics: &Metrics,
+        now: DateTime<Utc>,
+    ) -> Result<MemoryReport, Error> {
         let half_life = Duration::from_secs(memory.half_life_seconds.max(1));
         self.store.set_half_life(half_life, now).await?;
         let expired = self.clean_up(now).await?;

@@ -1,6 +1,6 @@
 //! The daemon on a real redis-server.
 
-#[path = "../../memory/tests/redis/support.rs"]
+#[path = "../../memory/tests/server/support.rs"]
 mod support;
 
 use cherokee_autonomic::{Args, run_until};

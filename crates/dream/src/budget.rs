@@ -5,7 +5,8 @@ use serde_json::Value;
 
 /// The larger budget: `factor` times what the first answer could take, as far as the model's context allows.
 ///
-/// What it could take is the request's `max_tokens`, else what it took. None if the context has no room for more than that.
+/// What it could take is the request's `max_tokens`, else what it took. None if the context has no room for more than
+/// that.
 pub fn enlarged(request: &Value, usage: Usage, context_tokens: u32, factor: u32) -> Option<u32> {
     let limit = request.get("max_tokens").and_then(Value::as_u64).and_then(|limit| u32::try_from(limit).ok());
     let before = limit.unwrap_or(usage.completion_tokens).max(1);

@@ -11,7 +11,8 @@ const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset
 pub(crate) async fn serve(listen: SocketAddr, metrics: Arc<Metrics>) -> Result<impl Future<Output = ()> + Send, Error> {
     let listener = tokio::net::TcpListener::bind(listen).await.map_err(|error| Error::Listen(listen, error))?;
     tracing::info!(%listen, "listening");
-    // Always ready: an unready container would take the worker beside it out of service, whom a lack of memory does not hinder.
+    // Always ready: an unready container would take the worker beside it out of service, whom a lack of memory does
+    // not hinder.
     let routes = Router::new()
         .route("/healthz", get(|| async { "ok" }))
         .route("/readyz", get(|| async { "ok" }))

@@ -56,13 +56,19 @@ pub(crate) struct Bench<'a> {
 
 impl Bench<'_> {
     /// Works on one item. When `over` ends before the worker has answered, the query is cancelled at the worker.
-    pub(crate) async fn work(&self, item: Item, now: DateTime<Utc>, over: impl Future<Output = ()>) -> Result<Ended, Error> {
+    pub(crate) async fn work(
+        &self,
+        item: Item,
+        now: DateTime<Utc>,
+        over: impl Future<Output = ()>,
+    ) -> Result<Ended, Error> {
         let skipped = |skip, gpu| Ok(Ended::Done { outcome: Outcome::Skipped(skip), gpu });
         let query = match self.query(item).await? {
             Ok(query) => query,
             Err(skip) => return self.give_up(item, skip, Duration::ZERO).await,
         };
-        let Some(tokens) = budget::enlarged(&query.request, query.usage, self.opening.context_tokens, self.factor) else {
+        let Some(tokens) = budget::enlarged(&query.request, query.usage, self.opening.context_tokens, self.factor)
+        else {
             return self.give_up(item, Skip::ContextFull, Duration::ZERO).await;
         };
         let began = Instant::now();
@@ -84,14 +90,19 @@ impl Bench<'_> {
         if let Err(skip) = weigh(query.present.as_ref().map(|(_, text)| text.as_str()), &answer) {
             return self.give_up(item, skip, gpu).await;
         }
-        match self.store.put(&item.fingerprint, &self.entry(item, query, answer, now), self.opening.time_to_live, now).await? {
+        match self
+            .store
+            .put(&item.fingerprint, &self.entry(item, query, answer, now), self.opening.time_to_live, now)
+            .await?
+        {
             Put::Stored => Ok(Ended::Done { outcome: Outcome::Improved, gpu }),
             Put::Kept(_) => skipped(Skip::Superseded, gpu),
             Put::TooLarge(_) => skipped(Skip::Refused, gpu),
         }
     }
 
-    /// Ends an item without a new version. A cut query is no longer noted: should it be asked and cut again, it will be noted again.
+    /// Ends an item without a new version. A cut query is no longer noted: should it be asked and cut again, it will
+    /// be noted again.
     async fn give_up(&self, item: Item, skip: Skip, gpu: Duration) -> Result<Ended, Error> {
         if item.kind == Kind::Complete {
             self.store.drop_cut(&item.fingerprint).await?;
@@ -109,12 +120,15 @@ impl Bench<'_> {
             }),
             (Kind::Reanswer, present) => present.map(|entry| {
                 let present = Some((entry.version, entry.answer.content));
-                let (tenant, endpoint, request, usage) = (entry.tenant, entry.endpoint, entry.request, entry.answer.usage);
+                let (tenant, endpoint, request, usage) =
+                    (entry.tenant, entry.endpoint, entry.request, entry.answer.usage);
                 (entry.model, entry.revision, Query { tenant, endpoint, request, usage, present })
             }),
         };
         Ok(match found {
-            Some((model, revision, query)) if model == self.opening.model && revision == self.opening.revision => Ok(query),
+            Some((model, revision, query)) if model == self.opening.model && revision == self.opening.revision => {
+                Ok(query)
+            }
             _ => Err(Skip::Gone),
         })
     }

@@ -1,10 +1,10 @@
 //! Consolidation jobs of a dream worker: checkpointed and resumable.
 //!
-//! Runs beside a worker, in its pod. While the layout says that a subconscious role of the slot is awake ([`window`]), it opens a
-//! night or goes on with the one that was interrupted, and works through its plan ([`plan`]): first the queries whose answer was
-//! cut by day, then the hottest entries, each answered again with a larger budget of tokens ([`budget`]) at background priority.
-//! Every item is a checkpoint. When the window ends or SIGTERM comes, the item in work is given back at once and asked again the
-//! next time; when the plan is done, it idles until the next opening.
+//! Runs beside a worker, in its pod. While the layout says that a subconscious role of the slot is awake ([`window`]),
+//! it opens a night or goes on with the one that was interrupted, and works through its plan ([`plan`]): first the
+//! queries whose answer was cut by day, then the hottest entries, each answered again with a larger budget of tokens
+//! ([`budget`]) at background priority. Every item is a checkpoint. When the window ends or SIGTERM comes, the item in
+//! work is given back at once and asked again the next time; when the plan is done, it idles until the next opening.
 
 pub mod budget;
 mod http;

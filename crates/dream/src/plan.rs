@@ -15,8 +15,8 @@ pub struct Candidate {
     pub fingerprint: Fingerprint,
 }
 
-/// The items of a night, at most `most`: cut queries before entries, both in the order given (hottest first) but with the tenants
-/// taking turns, so that no tenant's heat takes the night from the others.
+/// The items of a night, at most `most`: cut queries before entries, both in the order given (hottest first) but with
+/// the tenants taking turns, so that no tenant's heat takes the night from the others.
 pub fn plan(cut: &[Candidate], hot: &[Candidate], most: usize) -> Vec<Item> {
     let noted: BTreeSet<_> = cut.iter().map(|candidate| candidate.fingerprint).collect();
     let hot: Vec<_> = hot.iter().filter(|candidate| !noted.contains(&candidate.fingerprint)).cloned().collect();

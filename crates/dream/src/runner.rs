@@ -6,10 +6,10 @@ use crate::{
     metrics::Metrics,
     plan::{Candidate, plan},
     window::{self, Next, Opening},
-    worker::{Trouble, Worker},
+    worker::Worker,
 };
 use cherokee_memory::{
-    Options, Store,
+    Entry, Options, Provenance, Ranked, Store,
     night::{Claim, Item, Night, Outcome, Skip},
 };
 use cherokee_wire::layout::Layout;
@@ -59,7 +59,8 @@ impl Runner {
     ) -> Result<Self, Error> {
         let worker = Worker::new(&args.worker_url, Duration::from_secs(args.item_timeout_seconds))?;
         let password = args.redis_password_file.as_deref();
-        let store = Store::new(&Options::with_password_file(&args.redis_url, password, &args.namespace, &args.cluster)?)?;
+        let store =
+            Store::new(&Options::with_password_file(&args.redis_url, password, &args.namespace, &args.cluster)?)?;
         let name = uuid::Uuid::new_v4().to_string();
         Ok(Self { args, metrics, worker, layouts, stop, name, store })
     }
@@ -98,9 +99,12 @@ impl Runner {
         let mut hot = Vec::new();
         for skip in (0..self.args.max_items * LOOKED_AT).step_by(PAGE) {
             let page = self.store.hottest(skip, PAGE).await?;
-            for ranked in &page {
-                let entry = self.store.get(&ranked.fingerprint).await?.filter(|entry| of_model(&entry.model, &entry.revision));
-                hot.extend(entry.map(|entry| Candidate { tenant: entry.tenant, fingerprint: ranked.fingerprint }));
+            for Ranked { fingerprint, .. } in &page {
+                // What a dream made had the larger budget: to make it again would only roll the dice.
+                let by_day = |entry: &Entry| entry.provenance == Provenance::Day;
+                let entry = self.store.get(fingerprint).await?.filter(by_day);
+                let entry = entry.filter(|entry| of_model(&entry.model, &entry.revision));
+                hot.extend(entry.map(|entry| Candidate { tenant: entry.tenant, fingerprint: *fingerprint }));
             }
             if page.len() < PAGE || hot.len() >= self.args.max_items {
                 break;
@@ -119,7 +123,7 @@ impl Runner {
         tracing::info!(night = night.id, planned = night.planned, done = night.done, "night begins");
         self.metrics.night(night, true);
         let end = self.work(opening, &night.id).await;
-        let ended = self.store.night(&night.id).await?.unwrap_or_default();
+        let ended = self.store.night(&night.id).await.ok().flatten().unwrap_or_else(|| night.clone());
         self.metrics.night(&ended, false);
         let Night { id, planned, done, improved, skipped, gpu_millis, .. } = ended;
         tracing::info!(night = id, planned, done, improved, ?skipped, gpu_millis, ?end, "night ends");

@@ -34,7 +34,9 @@ pub struct Opening {
 pub fn openings(layout: &Layout, slot: &str, now: DateTime<Utc>) -> Vec<Opening> {
     let (Some(memory), Some(place)) = (&layout.memory, layout.slots.get(slot)) else { return Vec::new() };
     let opening = |(name, role): (&String, &cherokee_wire::layout::Role)| {
-        let here = role.layer == Layer::Subconscious && role.state == RoleState::Awake && role.slots.iter().any(|own| own == slot);
+        let here = role.layer == Layer::Subconscious
+            && role.state == RoleState::Awake
+            && role.slots.iter().any(|own| own == slot);
         let open = instant(role.until.as_deref()).is_none_or(|until| now < until);
         let model = layout.models.get(&role.model)?;
         (here && open).then(|| Opening {
@@ -52,7 +54,9 @@ pub fn openings(layout: &Layout, slot: &str, now: DateTime<Utc>) -> Vec<Opening>
 
 /// Whether the opening is still there, perhaps with another end.
 pub(crate) fn is_open(layout: Option<&Layout>, slot: &str, opening: &Opening, now: DateTime<Utc>) -> bool {
-    layout.is_some_and(|layout| openings(layout, slot, now).iter().any(|open| open.role == opening.role && open.model == opening.model))
+    layout.is_some_and(|layout| {
+        openings(layout, slot, now).iter().any(|open| open.role == opening.role && open.model == opening.model)
+    })
 }
 
 /// What to do about an opening.
@@ -66,8 +70,8 @@ pub enum Next {
     Idle,
 }
 
-/// Which night an opening is. It is the latest one when that has the same end (for an open end: began on the same UTC day), or
-/// is unfinished and its window has not passed: its end was moved meanwhile.
+/// Which night an opening is. It is the latest one when that has the same end (for an open end: began on the same UTC
+/// day), or is unfinished and its window has not passed: its end was moved meanwhile.
 pub fn next(last: Option<&Night>, opening: &Opening, now: DateTime<Utc>) -> Next {
     let Some(last) = last.filter(|last| last.model == opening.model) else { return Next::Open };
     let began = DateTime::from_timestamp(last.started, 0).map(|began| began.date_naive());
@@ -177,7 +181,11 @@ mod tests {
         assert_eq!(next(Some(&night(early, true)), &opening(early), now), Next::Idle);
         assert_eq!(next(Some(&night(early, false)), &opening(late), now), Next::Resume, "its end was moved");
         assert_eq!(next(Some(&night(early, true)), &opening(late), now), Next::Open);
-        assert_eq!(next(Some(&night(early, false)), &opening(late), at("2026-11-24T02:30:00Z")), Next::Open, "its window has passed");
+        assert_eq!(
+            next(Some(&night(early, false)), &opening(late), at("2026-11-24T02:30:00Z")),
+            Next::Open,
+            "its window has passed"
+        );
         let other = Night { model: "elk".into(), ..night(early, false) };
         assert_eq!(next(Some(&other), &opening(early), now), Next::Open, "another model");
     }

@@ -39,17 +39,20 @@ impl Worker {
     }
 
     /// Asks a canonical request of `model` with this budget of tokens, at background priority.
-    pub(crate) async fn ask(&self, endpoint: Endpoint, model: &str, request: &Value, budget: u32) -> Result<Answer, Trouble> {
+    pub(crate) async fn ask(
+        &self,
+        endpoint: Endpoint,
+        model: &str,
+        request: &Value,
+        budget: u32,
+    ) -> Result<Answer, Trouble> {
         let mut body = request.clone();
         body["model"] = Value::from(model);
         body["max_tokens"] = Value::from(budget);
-        let call = self.client.post(format!("{}{}", self.url, endpoint.path())).header(headers::PRIORITY, headers::BACKGROUND);
+        let call =
+            self.client.post(format!("{}{}", self.url, endpoint.path())).header(headers::PRIORITY, headers::BACKGROUND);
         let answer = call.json(&body).send().await.map_err(|error| trouble(&error))?;
-        if answer.status().is_success() {
-            read(endpoint, answer).await
-        } else {
-            Err(refusal(&answer))
-        }
+        if answer.status().is_success() { read(endpoint, answer).await } else { Err(refusal(&answer)) }
     }
 }
 

@@ -1,6 +1,6 @@
 //! Whole nights: a real redis-server, a fake worker.
 
-#[path = "../../memory/tests/redis/support.rs"]
+#[path = "../../memory/tests/server/support.rs"]
 mod support;
 mod worker;
 
@@ -73,7 +73,11 @@ impl House {
     }
 
     fn dreamer(&self) -> Dreamer {
-        Dreamer::start(&self.redis.url(), &self.worker.url, &self.file())
+        self.dreamer_with(60)
+    }
+
+    fn dreamer_with(&self, item_timeout_seconds: u64) -> Dreamer {
+        Dreamer::start(&self.redis.url(), &self.worker.url, &self.file(), item_timeout_seconds)
     }
 
     async fn remember(&self, question: &str, answer: &str) -> Fingerprint {
@@ -106,7 +110,7 @@ struct Dreamer {
 }
 
 impl Dreamer {
-    fn start(redis: &str, worker: &str, layout: &Path) -> Self {
+    fn start(redis: &str, worker: &str, layout: &Path, item_timeout_seconds: u64) -> Self {
         let args = Args {
             namespace: "forest".into(),
             cluster: "owl".into(),
@@ -118,7 +122,7 @@ impl Dreamer {
             listen: ([127, 0, 0, 1], 0).into(),
             max_items: 100,
             budget_factor: 4,
-            item_timeout_seconds: 2,
+            item_timeout_seconds,
         };
         let (stop, stopped) = oneshot::channel();
         Self { stop, task: tokio::spawn(run_until(args, async move { drop(stopped.await) })) }
@@ -161,10 +165,16 @@ async fn a_query_cut_by_day_is_answered_in_full_at_night_and_remembered_from_the
     let entry = house.store.recall(&cut, Utc::now()).await.unwrap().unwrap();
     assert_eq!(entry.answer.content, "dreamt: tell me all");
     assert_eq!(entry.provenance, Provenance::Dream { night: night.id, kind: "complete".into(), parent: 0 });
-    assert_eq!((entry.provenance_word().as_str(), entry.role.as_str(), entry.device.as_deref()), ("dream/1", "dream", Some("GPU-1")));
+    assert_eq!(
+        (entry.provenance_word().as_str(), entry.role.as_str(), entry.device.as_deref()),
+        ("dream/1", "dream", Some("GPU-1"))
+    );
     assert_eq!(house.store.cuts().await.unwrap(), []);
     let asked = house.worker.asked();
-    assert_eq!((asked[0].max_tokens, asked[0].model.as_str(), asked[0].priority.as_str()), (32, "resonance", "background"));
+    assert_eq!(
+        (asked[0].max_tokens, asked[0].model.as_str(), asked[0].priority.as_str()),
+        (32, "resonance", "background")
+    );
     dreamer.stop().await;
 }
 
@@ -196,9 +206,11 @@ async fn a_killed_night_goes_on_where_it_was_without_asking_anything_twice() {
         house.remember(&format!("question {number}"), "day").await;
     }
     house.worker.answer_only(3);
-    let first = house.dreamer();
+    // Short, because the claim of the dead one lasts a little longer than that.
+    let first = house.dreamer_with(3);
     eventually(|| async { house.night().await.is_some_and(|night| night.done == 3) }).await;
     first.kill().await;
+    eventually(|| async { house.worker.waiting() == 0 }).await;
     house.worker.answer_only(usize::MAX);
     let second = house.dreamer();
     let night = house.finished().await;
@@ -294,7 +306,9 @@ async fn a_night_that_is_done_idles_until_the_next_opening() {
     house.cut("second").await;
     house.layout(RoleState::Asleep, None);
     house.layout(RoleState::Awake, until(90));
-    eventually(|| async { house.night().await.is_some_and(|night| night.id != first.id && night.finished.is_some()) }).await;
+    eventually(|| async { house.night().await.is_some_and(|night| night.id != first.id && night.finished.is_some()) })
+        .await;
+    assert_eq!(house.night().await.unwrap().planned, 1, "what the first night made is not made again");
     assert_eq!(house.store.cuts().await.unwrap(), []);
     dreamer.stop().await;
 }

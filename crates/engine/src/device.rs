@@ -122,7 +122,7 @@ mod cuda {
     use candle_core::Device;
 
     pub(super) fn open() -> Result<Compute, Error> {
-        Err(Error::NoGpu("this build of the worker computes on the CPU only; use the CUDA build".into()))
+        Err(Error::NoGpu("this program computes on the CPU only, and no CUDA build beside it could open a GPU".into()))
     }
 
     pub(super) fn used_bytes(_: &Device) -> Option<u64> {

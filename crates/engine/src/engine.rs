@@ -27,11 +27,7 @@ pub struct Engine {
 
 impl Engine {
     /// Allocates the KV caches and starts the device thread.
-    pub fn start(
-        (models, memory): (Vec<Model>, Memory),
-        options: &Options,
-        compute: Compute,
-    ) -> Result<Self, Error> {
+    pub fn start((models, memory): (Vec<Model>, Memory), options: &Options, compute: Compute) -> Result<Self, Error> {
         let models: Vec<Arc<Model>> = models.into_iter().map(Arc::new).collect();
         let lanes = models.iter().map(|model| lane(model, options.sequences)).collect::<Result<Vec<_>, Error>>()?;
         let limits = Limits { slots: options.sequences, tokens: step_tokens(options, compute.device.is_cpu()) };
@@ -112,13 +108,10 @@ fn prompt(model: &Model, shape: &Shape) -> Result<Vec<u32>, Refused> {
     let fault = |fault: Error| Refused::Prompt(fault.to_string());
     let tokens = match (shape, &model.template) {
         (Shape::Text(text), _) => model.tokenizer.prompt(text),
-        (Shape::Chat(turns), Some(template)) => {
-            template.render(turns).and_then(|text| model.tokenizer.prompt(&text))
+        (Shape::Chat(turns), Some(template)) => template.render(turns).and_then(|text| model.tokenizer.prompt(&text)),
+        (Shape::Chat(_), None) => {
+            Err(Error::Template(format!("model `{}` has none in its file; use the completions endpoint", model.name)))
         }
-        (Shape::Chat(_), None) => Err(Error::Template(format!(
-            "model `{}` has none in its file; use the completions endpoint",
-            model.name
-        ))),
     };
     let tokens = tokens.map_err(fault)?;
     if tokens.is_empty() { Err(Refused::Prompt("the prompt is empty".into())) } else { Ok(tokens) }

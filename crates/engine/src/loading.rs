@@ -44,7 +44,11 @@ pub struct Model {
 }
 
 /// Loads all models, or none: what they take together is checked against the budget before anything is allocated.
-pub fn load(sources: &[(String, PathBuf)], options: &Options, compute: &Compute) -> Result<(Vec<Model>, Memory), Error> {
+pub fn load(
+    sources: &[(String, PathBuf)],
+    options: &Options,
+    compute: &Compute,
+) -> Result<(Vec<Model>, Memory), Error> {
     let memory = measure(sources, options, compute.device.is_cpu())?;
     let models = sources.iter().map(|(name, path)| one(name, path, options, compute)).collect::<Result<_, _>>()?;
     Ok((models, memory))
@@ -58,7 +62,8 @@ pub fn measure(sources: &[(String, PathBuf)], options: &Options, on_cpu: bool) -
         let file = ModelFile::open(path)?;
         let config = Config::read(&file)?;
         let context = context(&config, options);
-        let extent = Extent { sequences: options.sequences, context, step_tokens: step_tokens(options, on_cpu), on_cpu };
+        let extent =
+            Extent { sequences: options.sequences, context, step_tokens: step_tokens(options, on_cpu), on_cpu };
         let Memory { weights, kv_cache, reserve } = memory::of_model(&file, &config, options.precision, extent);
         sum.weights += weights;
         sum.kv_cache += kv_cache;

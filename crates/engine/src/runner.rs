@@ -70,10 +70,8 @@ fn compute(shared: &Shared, lane: &mut Lane, limits: Limits) {
             Some((sequence, *count))
         })
         .collect();
-    let pieces: Vec<_> = workers
-        .iter()
-        .filter_map(|(sequence, count)| sequence.slot.map(|slot| sequence.piece(slot, *count)))
-        .collect();
+    let pieces: Vec<_> =
+        workers.iter().filter_map(|(sequence, count)| sequence.slot.map(|slot| sequence.piece(slot, *count))).collect();
     let mut ended = Vec::new();
     match lane.model.llama.forward(&mut lane.cache, &pieces) {
         Ok(logits) => {

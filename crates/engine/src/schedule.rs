@@ -44,9 +44,8 @@ pub struct Step {
 pub fn plan(entries: &[Entry], limits: Limits) -> Step {
     let Some(class) = entries.iter().map(|entry| entry.class).min() else { return Step::default() };
     let (evict, admit) = place(entries, class, limits.slots);
-    let placed = |entry: &&Entry| {
-        entry.class == class && (entry.slot.is_some() || admit.iter().any(|(id, _)| *id == entry.id))
-    };
+    let placed =
+        |entry: &&Entry| entry.class == class && (entry.slot.is_some() || admit.iter().any(|(id, _)| *id == entry.id));
     let (generating, prompts): (Vec<&Entry>, Vec<&Entry>) =
         entries.iter().filter(placed).partition(|entry| entry.remaining == 1);
     let mut left = limits.tokens;
@@ -133,9 +132,10 @@ mod tests {
         fn a_step_keeps_its_budget_and_its_places(mut entries in entries()) {
             let step = plan(&entries, LIMITS);
             prop_assert!(step.work.iter().map(|(_, tokens)| tokens).sum::<usize>() <= LIMITS.tokens);
-            prop_assert!(step.work.iter().all(|(id, tokens)| {
+            let sound = step.work.iter().all(|(id, tokens)| {
                 entries.iter().any(|entry| entry.id == *id && (1..=entry.remaining).contains(tokens))
-            }));
+            });
+            prop_assert!(sound, "work on tokens that do not remain");
             apply(&mut entries, &step);
             let slots: Vec<usize> = entries.iter().filter_map(|entry| entry.slot).collect();
             prop_assert!(slots.iter().all(|slot| *slot < LIMITS.slots));
@@ -157,9 +157,10 @@ mod tests {
         #[test]
         fn an_interactive_query_loses_its_place_to_nobody(entries in entries()) {
             let step = plan(&entries, LIMITS);
-            prop_assert!(step.evict.iter().all(|id| {
+            let background = step.evict.iter().all(|id| {
                 entries.iter().any(|entry| entry.id == *id && entry.class == Class::Background)
-            }));
+            });
+            prop_assert!(background, "an interactive query lost its place");
             prop_assert!(step.evict.len() <= step.admit.len());
         }
 
@@ -199,8 +200,7 @@ mod tests {
     #[test]
     fn an_interactive_query_takes_the_place_of_the_latest_background_query() {
         let background = |id, slot| entry(id, Class::Background, 1, Some(slot));
-        let entries =
-            [background(1, 0), background(2, 1), background(3, 2), entry(4, Class::Interactive, 20, None)];
+        let entries = [background(1, 0), background(2, 1), background(3, 2), entry(4, Class::Interactive, 20, None)];
         let step = plan(&entries, LIMITS);
         assert_eq!(step, Step { evict: vec![3], admit: vec![(4, 2)], work: vec![(4, 8)] });
     }

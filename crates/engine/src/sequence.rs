@@ -31,13 +31,7 @@ pub(crate) struct Sequence {
 
 impl Sequence {
     /// A sequence without a place. `prompt` has a token at least and leaves room in `context`.
-    pub(crate) fn new(
-        id: u64,
-        query: Query,
-        prompt: Vec<u32>,
-        context: usize,
-        events: UnboundedSender<Event>,
-    ) -> Self {
+    pub(crate) fn new(id: u64, query: Query, prompt: Vec<u32>, context: usize, events: UnboundedSender<Event>) -> Self {
         let room = context - prompt.len();
         Self {
             id,

@@ -43,8 +43,8 @@ impl ChatTemplate {
             .render(context! {
                 messages => minijinja::value::Serde(turns),
                 add_generation_prompt => true,
-                bos_token => self.begin,
-                eos_token => self.end,
+                bos_token => self.begin.as_str(),
+                eos_token => self.end.as_str(),
             })
             .map_err(fault)
     }

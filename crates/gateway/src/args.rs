@@ -96,7 +96,12 @@ impl Args {
 
 fn endpoint(text: &str) -> Result<(String, String), String> {
     match text.split_once('=') {
-        Some((slot, address)) if !slot.is_empty() && address.rsplit_once(':').is_some_and(|(host, port)| !host.is_empty() && port.parse::<u16>().is_ok()) => {
+        Some((slot, address))
+            if !slot.is_empty()
+                && address
+                    .rsplit_once(':')
+                    .is_some_and(|(host, port)| !host.is_empty() && port.parse::<u16>().is_ok()) =>
+        {
             Ok((slot.to_owned(), address.to_owned()))
         }
         _ => Err("write it as SLOT=HOST:PORT".to_owned()),
@@ -137,7 +142,8 @@ mod tests {
             path.to_str().unwrap().to_owned()
         };
         let (url, password) = (file("url", "redis://memory:6379\n"), file("password", "secret\n"));
-        let redis = parse(&["--redis-url-file", &url, "--redis-password-file", &password]).unwrap().redis().unwrap().unwrap();
+        let redis =
+            parse(&["--redis-url-file", &url, "--redis-password-file", &password]).unwrap().redis().unwrap().unwrap();
         assert_eq!((redis.url.as_str(), redis.password.as_deref()), ("redis://memory:6379", Some("secret")));
         assert!(parse(&[]).unwrap().redis().unwrap().is_none());
         assert!(parse(&["--redis-url-file", "/nowhere/url"]).unwrap().redis().is_err());

@@ -37,7 +37,8 @@ impl Ask {
             Some(Value::Bool(stream)) => *stream,
             Some(_) => return Err(Refusal::invalid("`stream` must be true or false", Some("stream"))),
         };
-        let wants_usage = body.get("stream_options").and_then(|options| options.get("include_usage")) == Some(&Value::Bool(true));
+        let wants_usage =
+            body.get("stream_options").and_then(|options| options.get("include_usage")) == Some(&Value::Bool(true));
         Ok(Self { endpoint, model, stream, wants_usage, body })
     }
 
@@ -80,7 +81,9 @@ mod tests {
     #[test]
     fn a_stream_that_may_be_remembered_asks_for_the_usage_and_keeps_other_options() {
         let ask = read(r#"{"stream": true, "stream_options": {"x": 1}}"#).unwrap();
-        let options = |with_usage| serde_json::from_slice::<Value>(&ask.for_worker("m", with_usage)).unwrap()["stream_options"].clone();
+        let options = |with_usage| {
+            serde_json::from_slice::<Value>(&ask.for_worker("m", with_usage)).unwrap()["stream_options"].clone()
+        };
         assert_eq!(options(true), json!({"x": 1, "include_usage": true}));
         assert_eq!(options(false), json!({"x": 1}));
         assert!(!ask.wants_usage);
@@ -88,7 +91,9 @@ mod tests {
 
     #[test]
     fn a_body_of_the_wrong_form_is_refused_with_the_field_at_fault() {
-        for (body, param) in [("[]", None), ("{", None), (r#"{"model": 3}"#, Some("model")), (r#"{"stream": "yes"}"#, Some("stream"))] {
+        for (body, param) in
+            [("[]", None), ("{", None), (r#"{"model": 3}"#, Some("model")), (r#"{"stream": "yes"}"#, Some("stream"))]
+        {
             assert_eq!(read(body).unwrap_err().param, param, "{body}");
         }
     }

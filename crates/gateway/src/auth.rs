@@ -83,7 +83,8 @@ impl Door {
     /// The tenant of a request, from `Authorization: Bearer <key>`.
     pub fn admit(&self, headers: &HeaderMap) -> Result<Arc<str>, Refusal> {
         let Self::Keys(keys) = self else { return Ok(DEFAULT_TENANT.into()) };
-        let refuse = |what: &str| Refusal::new(Code::InvalidApiKey, format!("{what}; send `Authorization: Bearer <key>`"));
+        let refuse =
+            |what: &str| Refusal::new(Code::InvalidApiKey, format!("{what}; send `Authorization: Bearer <key>`"));
         let value = headers.get(header::AUTHORIZATION).ok_or_else(|| refuse("an API key is required"))?.as_bytes();
         let is_bearer = value.len() > 7 && value[..7].eq_ignore_ascii_case(b"bearer ");
         let key = if is_bearer { value[7..].trim_ascii() } else { b"" };
@@ -109,7 +110,8 @@ mod tests {
 
     #[test]
     fn a_key_names_its_tenant_and_others_name_nobody() {
-        let folder = folder(&[("traders", "sk-one\n"), ("council", "sk-two"), (".hidden", "sk-three"), ("empty", "\n")]);
+        let folder =
+            folder(&[("traders", "sk-one\n"), ("council", "sk-two"), (".hidden", "sk-three"), ("empty", "\n")]);
         std::fs::create_dir(folder.path().join("..2026")).unwrap();
         let keys = Keys::read(folder.path()).unwrap();
         assert_eq!(keys.tenant(b"sk-one").as_deref(), Some("traders"));

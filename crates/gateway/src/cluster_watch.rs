@@ -24,7 +24,13 @@ const SERVICE_NAME: &str = "kubernetes.io/service-name";
 const PORT_NAME: &str = "http";
 
 /// Follows the layout ConfigMap; says so in `superseded` once it has been read.
-pub async fn follow_layout(client: Client, namespace: &str, cluster: &str, to: LayoutSender, superseded: watch::Sender<bool>) {
+pub async fn follow_layout(
+    client: Client,
+    namespace: &str,
+    cluster: &str,
+    to: LayoutSender,
+    superseded: watch::Sender<bool>,
+) {
     let maps = Api::<ConfigMap>::namespaced(client, namespace);
     let only = watcher::Config::default().fields(&format!("metadata.name={}", child::layout(cluster)));
     let mut events = pin!(steady(watcher(maps, only), "layout"));
@@ -55,7 +61,11 @@ pub async fn follow_endpoints(client: Client, namespace: &str, cluster: &str, to
         to.send_if_modified(|held| {
             let differs = held.as_deref() != Some(&table);
             if differs {
-                tracing::info!(slots = table.len(), workers = table.values().map(std::collections::BTreeSet::len).sum::<usize>(), "workers changed");
+                tracing::info!(
+                    slots = table.len(),
+                    workers = table.values().map(std::collections::BTreeSet::len).sum::<usize>(),
+                    "workers changed"
+                );
                 *held = Some(Arc::new(table));
             }
             differs

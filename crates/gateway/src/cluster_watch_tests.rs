@@ -12,8 +12,10 @@ use std::{
 use tower::service_fn;
 
 fn slice(name: &str, slot: &str, port: i32, endpoints: &[(&str, Value)]) -> EndpointSlice {
-    let endpoints: Vec<_> =
-        endpoints.iter().map(|(address, conditions)| json!({"addresses": [address], "conditions": conditions})).collect();
+    let endpoints: Vec<_> = endpoints
+        .iter()
+        .map(|(address, conditions)| json!({"addresses": [address], "conditions": conditions}))
+        .collect();
     serde_json::from_value(json!({
         "metadata": {"name": name, "labels": {(SERVICE_NAME): slot}}, "addressType": "IPv4",
         "ports": [{"name": "metrics", "port": 9}, {"name": "http", "port": port}], "endpoints": endpoints,
@@ -29,7 +31,12 @@ fn addresses(list: &[&str]) -> BTreeSet<String> {
 fn only_ready_workers_that_do_not_end_are_asked() {
     let slices = [
         slice("a-1", "a", 8080, &[("10.0.0.1", json!({"ready": true})), ("10.0.0.2", json!({"ready": false}))]),
-        slice("a-2", "a", 8081, &[("10.0.0.3", json!({})), ("10.0.0.4", json!({"serving": true, "terminating": true, "ready": true}))]),
+        slice(
+            "a-2",
+            "a",
+            8081,
+            &[("10.0.0.3", json!({})), ("10.0.0.4", json!({"serving": true, "terminating": true, "ready": true}))],
+        ),
         slice("b-1", "b", 8080, &[("10.0.0.5", json!({"ready": false, "serving": true, "terminating": true}))]),
     ];
     assert_eq!(table(slices.iter()), Table::from([("a".to_owned(), addresses(&["10.0.0.1:8080", "10.0.0.3:8081"]))]));
@@ -62,7 +69,8 @@ fn a_new_list_replaces_the_old_only_when_it_is_whole() {
 /// An API server that lists one ConfigMap and one EndpointSlice, and is away once `gone` is set.
 fn api_server(gone: Arc<AtomicBool>, asked: watch::Sender<Vec<String>>) -> Client {
     let layout = Layout { cluster: "cherokee".into(), ..Layout::default() };
-    let map = json!({"metadata": {"name": "cherokee-layout"}, "data": {(KEY): serde_json::to_string(&layout).unwrap()}});
+    let map =
+        json!({"metadata": {"name": "cherokee-layout"}, "data": {(KEY): serde_json::to_string(&layout).unwrap()}});
     let slice = serde_json::to_value(slice("a-1", "a", 8080, &[("10.0.0.1", json!({"ready": true}))])).unwrap();
     let service = service_fn(move |request: Request<Body>| {
         asked.send_modify(|asked| asked.push(request.uri().to_string()));
@@ -96,7 +104,8 @@ async fn layout_and_workers_hold_while_the_api_server_is_away() {
     // One after the other, since each ends its server's life with its first watch.
     let deadline = Duration::from_secs(20);
     let (one, two) = (client(&asked), client(&asked));
-    let following = tokio::spawn(async move { follow_layout(one, "cherokee", "cherokee", layout_to, superseded_to).await });
+    let following =
+        tokio::spawn(async move { follow_layout(one, "cherokee", "cherokee", layout_to, superseded_to).await });
     tokio::time::timeout(deadline, layouts.wait_for(Option::is_some)).await.unwrap().unwrap();
     assert!(*superseded.borrow());
     let mut log = asked.subscribe();

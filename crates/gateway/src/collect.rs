@@ -33,7 +33,15 @@ pub struct Collector {
 impl Collector {
     /// An empty answer of `endpoint`.
     pub fn new(endpoint: Endpoint) -> Self {
-        Self { endpoint, content: String::new(), extra: Map::new(), finish: None, usage: None, done: false, unfit: None }
+        Self {
+            endpoint,
+            content: String::new(),
+            extra: Map::new(),
+            finish: None,
+            usage: None,
+            done: false,
+            unfit: None,
+        }
     }
 
     /// Whether the event that ends a stream was there.
@@ -127,7 +135,9 @@ pub fn whole(endpoint: Endpoint, body: &Value) -> Outcome {
 fn judge(content: String, extra: Map<String, Value>, finish: Option<&str>, usage: Option<Usage>) -> Outcome {
     match (finish, usage) {
         (_, None) => Outcome::Unfit("no usage"),
-        (Some("stop"), Some(usage)) => Outcome::Whole(Answer { content, finish_reason: FinishReason::Stop, usage, extra }),
+        (Some("stop"), Some(usage)) => {
+            Outcome::Whole(Answer { content, finish_reason: FinishReason::Stop, usage, extra })
+        }
         (Some("length"), Some(usage)) => Outcome::Limited(usage),
         (Some(_), _) => Outcome::Unfit("ended in another way"),
         (None, _) => Outcome::Unfit("no finish reason"),
@@ -198,7 +208,10 @@ mod tests {
     fn a_completion_is_collected_from_its_texts() {
         let mut collector = Collector::new(Endpoint::Completion);
         let usage = json!({"prompt_tokens": 1, "completion_tokens": 1, "total_tokens": 2});
-        for event in [json!({"choices": [{"index": 0, "text": "a"}]}), json!({"choices": [{"index": 0, "text": "b", "finish_reason": "stop"}], "usage": usage})] {
+        for event in [
+            json!({"choices": [{"index": 0, "text": "a"}]}),
+            json!({"choices": [{"index": 0, "text": "b", "finish_reason": "stop"}], "usage": usage}),
+        ] {
             collector.take("", Some(&event));
         }
         collector.take(DONE, None);

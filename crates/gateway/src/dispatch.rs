@@ -99,10 +99,13 @@ impl Dispatcher {
         let ready = self.endpoints.ready(layout, start);
         let candidates = match route::route(layout, &ask.model, &ready, clock::now()) {
             Route::Go(candidates) => candidates,
-            Route::NobodyReady(roles) => return Round::Again(no_worker(&format!("no worker of `{}` is ready", roles.join("`, `")))),
+            Route::NobodyReady(roles) => {
+                return Round::Again(no_worker(&format!("no worker of `{}` is ready", roles.join("`, `"))));
+            }
             Route::Unknown(known) => return Round::Refused(Refusal::unknown_model(&ask.model, &known)),
             Route::Asleep(seconds) => {
-                let message = format!("everybody who could answer sleeps for another {seconds} s; see the windows of the roles");
+                let message =
+                    format!("everybody who could answer sleeps for another {seconds} s; see the windows of the roles");
                 return Round::Refused(Refusal::new(Code::Asleep, message).after(seconds));
             }
             Route::Nowhere(seconds) => {
@@ -127,7 +130,8 @@ impl Dispatcher {
                         *lost += 1;
                         away = true;
                         if *lost >= MAX_LOST {
-                            let message = format!("{MAX_LOST} workers failed on this query; it is not passed on to more");
+                            let message =
+                                format!("{MAX_LOST} workers failed on this query; it is not passed on to more");
                             return Round::Refused(no_worker(&message));
                         }
                     }

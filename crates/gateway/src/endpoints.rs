@@ -135,7 +135,10 @@ mod tests {
     }
 
     fn table(entries: &[(&str, &[&str])]) -> Table {
-        entries.iter().map(|(slot, list)| ((*slot).to_owned(), list.iter().map(|one| (*one).to_owned()).collect())).collect()
+        entries
+            .iter()
+            .map(|(slot, list)| ((*slot).to_owned(), list.iter().map(|one| (*one).to_owned()).collect()))
+            .collect()
     }
 
     #[test]

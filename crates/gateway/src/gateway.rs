@@ -4,8 +4,8 @@ use crate::{
     admission::Admission, auth::Door, dispatch::Dispatcher, layout_source::Layouts, memory::Memory, metrics::Metrics,
     refusal::Refusal,
 };
-use chrono::{DateTime, Utc};
 use cherokee_wire::{error::Code, layout::Layout};
+use chrono::{DateTime, Utc};
 use std::sync::{
     Arc,
     atomic::{AtomicBool, Ordering},

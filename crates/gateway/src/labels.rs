@@ -2,10 +2,7 @@
 
 use crate::route::Candidate;
 use cherokee_memory::Entry;
-use cherokee_wire::{
-    headers,
-    layout::Reason,
-};
+use cherokee_wire::{headers, layout::Reason};
 use http::{HeaderMap, HeaderName, HeaderValue};
 use uuid::Uuid;
 

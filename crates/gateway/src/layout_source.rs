@@ -2,7 +2,11 @@
 
 use cherokee_wire::layout::{KEY, Layout};
 use k8s_openapi::api::core::v1::ConfigMap;
-use std::{path::{Path, PathBuf}, sync::Arc, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
 use tokio::sync::watch;
 
 /// The layout that holds now; none until there is one.
@@ -88,7 +92,10 @@ mod tests {
     fn a_config_map_without_a_layout_says_what_it_lacks() {
         let mut map = ConfigMap::default();
         map.metadata.name = Some("cherokee-layout".into());
-        assert_eq!(of_config_map(&map).unwrap_err().to_string(), "ConfigMap `cherokee-layout` has no key `layout.json`");
+        assert_eq!(
+            of_config_map(&map).unwrap_err().to_string(),
+            "ConfigMap `cherokee-layout` has no key `layout.json`"
+        );
         map.data = Some(BTreeMap::from([(KEY.to_owned(), serde_json::to_string(&named("c")).unwrap())]));
         assert_eq!(of_config_map(&map).unwrap(), named("c"));
     }

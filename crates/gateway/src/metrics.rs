@@ -87,13 +87,29 @@ impl Metrics {
     fn registered(mut self) -> Self {
         let to = &mut self.registry;
         to.register("queries", "Queries answered, by who answered and why", self.queries.clone());
-        to.register("query_seconds", "Seconds from a query's arrival to the last byte of its answer", self.seconds.clone());
-        to.register("first_byte_seconds", "Seconds from a query's arrival to the head of its answer", self.first_byte_seconds.clone());
+        to.register(
+            "query_seconds",
+            "Seconds from a query's arrival to the last byte of its answer",
+            self.seconds.clone(),
+        );
+        to.register(
+            "first_byte_seconds",
+            "Seconds from a query's arrival to the head of its answer",
+            self.first_byte_seconds.clone(),
+        );
         to.register("memory", "Look-ups: hit, miss, bypass or down", self.memory.clone());
-        to.register("stored", "Answers offered to memory: stored, kept, too_large, limited, unfit or down", self.stored.clone());
+        to.register(
+            "stored",
+            "Answers offered to memory: stored, kept, too_large, limited, unfit or down",
+            self.stored.clone(),
+        );
         to.register("fallbacks", "Queries answered by another role than the one asked for", self.fallbacks.clone());
         to.register("refusals", "Queries refused, by error code", self.refusals.clone());
-        to.register("upstream_failures", "Tries that failed at a worker: full, away, lost or slow", self.upstream_failures.clone());
+        to.register(
+            "upstream_failures",
+            "Tries that failed at a worker: full, away, lost or slow",
+            self.upstream_failures.clone(),
+        );
         to.register("streams", "Streams that ended: whole, cut or abandoned by the client", self.streams.clone());
         to.register("in_flight", "Queries being answered", self.in_flight.clone());
         self

@@ -12,7 +12,10 @@ use std::sync::Arc;
 
 /// `GET /v1/models`.
 pub async fn list(State(gateway): State<Arc<Gateway>>, headers: HeaderMap) -> Response {
-    labelled(&headers, cards(&gateway, &headers).map(|data| Json(ModelList { object: "list".to_owned(), data }).into_response()))
+    labelled(
+        &headers,
+        cards(&gateway, &headers).map(|data| Json(ModelList { object: "list".to_owned(), data }).into_response()),
+    )
 }
 
 /// `GET /v1/models/{id}`.

@@ -100,7 +100,8 @@ fn answer_whole(
 ) -> Response {
     let Whole { status, headers, body } = whole;
     if status.is_success() {
-        let outcome = serde_json::from_slice(&body).map_or(Outcome::Unfit("not JSON"), |json| collect::whole(endpoint, &json));
+        let outcome =
+            serde_json::from_slice(&body).map_or(Outcome::Unfit("not JSON"), |json| collect::whole(endpoint, &json));
         keep(outcome);
     }
     let mut response = Response::new(Body::from(body));
@@ -117,7 +118,8 @@ fn answer_whole(
 
 async fn read_body(head: &Parts, body: Body, limit: usize) -> Result<Bytes, Refusal> {
     let too_large = || Refusal::new(Code::RequestTooLarge, format!("the body is larger than {limit} bytes"));
-    let length = head.headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<usize>().ok());
+    let length =
+        head.headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<usize>().ok());
     if length.is_some_and(|length| length > limit) {
         return Err(too_large());
     }

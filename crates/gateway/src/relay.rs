@@ -67,7 +67,13 @@ impl Books {
 
 impl Relay {
     /// The client's response to an opened stream.
-    pub fn respond(opened: Opened, collector: Collector, hides_usage: bool, when_over: WhenOver, books: Books) -> Response<Body> {
+    pub fn respond(
+        opened: Opened,
+        collector: Collector,
+        hides_usage: bool,
+        when_over: WhenOver,
+        books: Books,
+    ) -> Response<Body> {
         let Opened { first, rest } = opened;
         let mut relay = Self {
             rest: Some(rest),
@@ -123,7 +129,7 @@ impl Relay {
                 self.is_over = collector.done();
             }
             match json {
-                Some(json) if self.hides_usage => self.out.extend(without_usage(json)),
+                Some(json) if self.hides_usage && json.get("usage").is_some() => self.out.extend(without_usage(json)),
                 _ => self.out.push_back(event.raw),
             }
         }
@@ -138,7 +144,11 @@ impl Relay {
     fn cut(&mut self, cause: &str) {
         let Labels { request_id, role, .. } = &self.books.labels;
         tracing::warn!(request_id, role, cause, "stream cut");
-        let body = ErrorBody::new(Code::StreamCut, "the worker failed in the middle of its answer; send the query again", None);
+        let body = ErrorBody::new(
+            Code::StreamCut,
+            "the worker failed in the middle of its answer; send the query again",
+            None,
+        );
         self.out.push_back(replay::event(&serde_json::json!(body).to_string()).into());
         self.is_over = true;
         self.over("cut");
@@ -156,7 +166,8 @@ impl Relay {
 fn without_usage(mut json: Value) -> Option<Bytes> {
     let fields = json.as_object_mut()?;
     let usage = fields.remove("usage");
-    let is_usage_chunk = usage.is_some_and(|usage| !usage.is_null()) && fields.get("choices").is_some_and(|list| list == &serde_json::json!([]));
+    let is_usage_chunk = usage.is_some_and(|usage| !usage.is_null())
+        && fields.get("choices").is_some_and(|list| list == &serde_json::json!([]));
     (!is_usage_chunk).then(|| replay::event(&json.to_string()).into())
 }
 
@@ -170,7 +181,10 @@ mod tests {
         let hidden = |json: Value| without_usage(json).map(|bytes| String::from_utf8(bytes.to_vec()).unwrap());
         assert_eq!(hidden(json!({"choices": [], "usage": {"total_tokens": 3}})), None);
         assert_eq!(hidden(json!({"choices": [1], "usage": null})).unwrap(), "data: {\"choices\":[1]}\n\n");
-        assert_eq!(hidden(json!({"choices": [1], "usage": {"total_tokens": 3}})).unwrap(), "data: {\"choices\":[1]}\n\n");
+        assert_eq!(
+            hidden(json!({"choices": [1], "usage": {"total_tokens": 3}})).unwrap(),
+            "data: {\"choices\":[1]}\n\n"
+        );
         assert!(hidden(json!({"error": {"message": "x"}})).is_some());
     }
 }

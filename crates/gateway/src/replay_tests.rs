@@ -53,7 +53,10 @@ async fn a_replayed_stream_has_the_shape_that_clients_insist_on() {
     let (chunks, outcome) = chunks(&entry, true).await;
     assert_eq!(outcome, Outcome::Whole(entry.answer));
     for chunk in &chunks {
-        assert_eq!((&chunk["id"], &chunk["created"], &chunk["model"]), (&chunks[0]["id"], &json!(0), &json!("resonance")));
+        assert_eq!(
+            (&chunk["id"], &chunk["created"], &chunk["model"]),
+            (&chunks[0]["id"], &json!(0), &json!("resonance"))
+        );
         assert_eq!(chunk["object"], "chat.completion.chunk");
     }
     let (usage, chunks) = chunks.split_last().unwrap();

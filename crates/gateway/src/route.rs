@@ -1,7 +1,7 @@
 //! Where a query may go: a pure decision over the layout, the ready slots and the time.
 
-use chrono::{DateTime, Utc};
 use cherokee_wire::layout::{Layer, Layout, Reason, Role, RoleState};
+use chrono::{DateTime, Utc};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Seconds that a client is told to wait when nobody can say how long it takes.
@@ -57,8 +57,12 @@ pub struct Wanted<'a> {
 /// roles that hold a model, the default route wins, then conscious and specialist ones, then all.
 pub fn wanted<'a>(layout: &'a Layout, asked: &str) -> Option<Wanted<'a>> {
     let named = |reason, keep: &dyn Fn(&str, &Role) -> bool| {
-        let roles: Vec<_> =
-            layout.roles.iter().filter(|(name, role)| keep(name, role)).map(|(name, role)| (name.as_str(), role)).collect();
+        let roles: Vec<_> = layout
+            .roles
+            .iter()
+            .filter(|(name, role)| keep(name, role))
+            .map(|(name, role)| (name.as_str(), role))
+            .collect();
         (!roles.is_empty()).then_some(Wanted { roles, reason })
     };
     let by_name = |keep: &dyn Fn(&str, &Role) -> bool| named(Reason::ModelName, keep);
@@ -68,7 +72,9 @@ pub fn wanted<'a>(layout: &'a Layout, asked: &str) -> Option<Wanted<'a>> {
     by_name(&|name, _| name == asked)
         .or_else(|| by_name(&|_, role| role.model_names.iter().any(|name| name == asked)))
         .or_else(|| by_name(&|_, role| role.model == asked && role.default_route))
-        .or_else(|| by_name(&|_, role| role.model == asked && matches!(role.layer, Layer::Conscious | Layer::Specialist)))
+        .or_else(|| {
+            by_name(&|_, role| role.model == asked && matches!(role.layer, Layer::Conscious | Layer::Specialist))
+        })
         .or_else(|| by_name(&|_, role| role.model == asked))
 }
 
@@ -94,7 +100,8 @@ pub fn route(layout: &Layout, asked: &str, ready: &Ready, now: DateTime<Utc>) ->
     if !candidates.is_empty() {
         return Route::Go(candidates);
     }
-    let awake: Vec<_> = able.iter().filter(|able| able.role.state == RoleState::Awake).map(|able| able.name.to_owned()).collect();
+    let awake: Vec<_> =
+        able.iter().filter(|able| able.role.state == RoleState::Awake).map(|able| able.name.to_owned()).collect();
     if !awake.is_empty() {
         return Route::NobodyReady(awake);
     }

@@ -1,8 +1,8 @@
 //! What must hold of every route.
 
 use super::*;
-use chrono::TimeZone;
 use cherokee_wire::layout::{Model, Slot};
+use chrono::TimeZone;
 use proptest::prelude::*;
 
 fn noon() -> DateTime<Utc> {
@@ -25,7 +25,8 @@ fn role(layer: Layer, state: RoleState, slots: &[&str]) -> Role {
 
 /// The layer layout: conscious on `a`, dream on `b`, backup of conscious on `c`, a council on `d`.
 fn layer_layout() -> Layout {
-    let slot = |device: &str| Slot { node: "n".into(), device: device.into(), models: vec!["resonance".into()], on: true };
+    let slot =
+        |device: &str| Slot { node: "n".into(), device: device.into(), models: vec!["resonance".into()], on: true };
     let mut backup = role(Layer::Backup, RoleState::Awake, &["c"]);
     backup.backs = vec!["conscious".into()];
     let mut council = role(Layer::Specialist, RoleState::Awake, &["d"]);
@@ -92,7 +93,9 @@ fn a_backup_that_names_nobody_stands_in_for_everybody() {
 fn of_several_slots_the_one_with_the_least_in_flight_is_first() {
     let mut layout = layer_layout();
     layout.roles.get_mut("conscious").unwrap().slots = vec!["a".into(), "d".into()];
-    let Route::Go(candidates) = route(&layout, "", &ready(&[("a", 3), ("d", 1)]), noon()) else { panic!("no candidates") };
+    let Route::Go(candidates) = route(&layout, "", &ready(&[("a", 3), ("d", 1)]), noon()) else {
+        panic!("no candidates")
+    };
     assert_eq!(candidates.iter().map(|one| one.slot.as_str()).collect::<Vec<_>>(), ["d", "a"]);
     assert_eq!(candidates[0].device, "GPU-d");
 }
@@ -164,8 +167,11 @@ prop_compose! {
 fn any_layout() -> impl Strategy<Value = Layout> {
     let slot = |on| Slot { node: "n".into(), device: "cpu".into(), models: vec![], on };
     let slots = prop::collection::btree_map("[s-v]", any::<bool>().prop_map(slot), 0..4);
-    (prop::collection::btree_map("[a-d]", any_role(), 0..5), slots)
-        .prop_map(|(roles, slots)| Layout { roles, slots, ..Layout::default() })
+    (prop::collection::btree_map("[a-d]", any_role(), 0..5), slots).prop_map(|(roles, slots)| Layout {
+        roles,
+        slots,
+        ..Layout::default()
+    })
 }
 
 fn any_ready() -> impl Strategy<Value = Ready> {

@@ -102,7 +102,10 @@ async fn metrics(State(gateway): State<Arc<Gateway>>) -> Response {
 async fn no_such_address(method: Method, uri: Uri, request: Request) -> Response {
     let path = uri.path();
     let refusal = if path.starts_with("/v1/") {
-        Refusal::new(Code::NotOffered, format!("{path} is not offered; there are {} and {}", Endpoint::Chat.path(), Endpoint::Completion.path()))
+        Refusal::new(
+            Code::NotOffered,
+            format!("{path} is not offered; there are {} and {}", Endpoint::Chat.path(), Endpoint::Completion.path()),
+        )
     } else {
         Refusal::no_such(StatusCode::NOT_FOUND, format!("invalid URL ({method} {path}); the API is under /v1"))
     };
@@ -110,7 +113,10 @@ async fn no_such_address(method: Method, uri: Uri, request: Request) -> Response
 }
 
 async fn no_such_method(method: Method, uri: Uri, request: Request) -> Response {
-    labelled(Refusal::no_such(StatusCode::METHOD_NOT_ALLOWED, format!("{} does not take {method}", uri.path())), &request)
+    labelled(
+        Refusal::no_such(StatusCode::METHOD_NOT_ALLOWED, format!("{} does not take {method}", uri.path())),
+        &request,
+    )
 }
 
 fn labelled(refusal: Refusal, request: &Request) -> Response {

@@ -141,7 +141,10 @@ impl Upstream {
             if error.is_connect() { Failure::Away(text) } else { Failure::Lost(text) }
         })?;
         let (head, body) = response.into_parts();
-        let is_stream = head.headers.get(header::CONTENT_TYPE).is_some_and(|kind| kind.as_bytes().starts_with(b"text/event-stream"));
+        let is_stream = head
+            .headers
+            .get(header::CONTENT_TYPE)
+            .is_some_and(|kind| kind.as_bytes().starts_with(b"text/event-stream"));
         match head.status {
             StatusCode::TOO_MANY_REQUESTS => Err(Failure::Full(seconds(&head.headers))),
             StatusCode::SERVICE_UNAVAILABLE => Err(Failure::Away("it answers 503".to_owned())),
@@ -163,8 +166,13 @@ impl Upstream {
             let events = rest.next_events().await.map_err(Failure::Lost)?;
             first.extend(events.ok_or_else(|| Failure::Lost("the stream ended before it began".to_owned()))?);
             if let Some(data) = first.iter().find_map(|event| event.data.as_deref()) {
-                let is_error = data != DONE && serde_json::from_str(data).is_ok_and(|json: serde_json::Value| json.get("error").is_some());
-                return if is_error { Err(Failure::Lost("the stream begins with an error".to_owned())) } else { Ok(Opened { first, rest }) };
+                let is_error = data != DONE
+                    && serde_json::from_str(data).is_ok_and(|json: serde_json::Value| json.get("error").is_some());
+                return if is_error {
+                    Err(Failure::Lost("the stream begins with an error".to_owned()))
+                } else {
+                    Ok(Opened { first, rest })
+                };
             }
         }
     }

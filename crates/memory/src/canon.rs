@@ -6,7 +6,8 @@ use crate::key::Endpoint;
 use serde_json::{Map, Value};
 use unicode_normalization::UnicodeNormalization;
 
-/// Fields that shape delivery, billing or bookkeeping, never the answer. `model` is replaced by the resolved one in the key.
+/// Fields that shape delivery, billing or bookkeeping, never the answer. `model` is replaced by the resolved one in
+/// the key.
 const DELIVERY: &[&str] = &[
     "model",
     "stream",
@@ -96,7 +97,11 @@ fn messages(fields: &mut Map<String, Value>) -> Result<(), &'static str> {
         let Value::Object(message) = message else { return Err("message is not an object") };
         message.retain(|_, value| !value.is_null());
         let role = message.get("role").and_then(Value::as_str).unwrap_or_default();
-        if role == "tool" || role == "function" || message.contains_key("tool_calls") || message.contains_key("function_call") {
+        if role == "tool"
+            || role == "function"
+            || message.contains_key("tool_calls")
+            || message.contains_key("function_call")
+        {
             return Err("tools");
         }
         // The end of an assistant's turn may be one that the model goes on from: there, a space counts.

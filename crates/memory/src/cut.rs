@@ -1,10 +1,11 @@
 //! Queries whose answer was cut by its token limit. They are not remembered by day; a dream answers them first.
 //!
-//! The list is bounded: the [`MAX_CUTS`] hottest requests of at most [`MAX_CUT_BYTES`] each, outside the budget of entries.
+//! The list is bounded: the [`MAX_CUTS`] hottest requests of at most [`MAX_CUT_BYTES`] each, outside the budget of
+//! entries.
 
 use crate::{Endpoint, Error, Fingerprint, Key, Store, link::WORK, store::script};
-use chrono::{DateTime, Utc};
 use cherokee_wire::openai::Usage;
+use chrono::{DateTime, Utc};
 use redis::Script;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -64,7 +65,8 @@ impl Store {
             return Ok(Vec::new());
         }
         let get = redis::Cmd::hmget(self.key("cuts"), names);
-        let bodies: Vec<Option<String>> = self.link.ask(WORK, |mut to| async move { get.query_async(&mut to).await }).await?;
+        let bodies: Vec<Option<String>> =
+            self.link.ask(WORK, |mut to| async move { get.query_async(&mut to).await }).await?;
         Ok(bodies.iter().flatten().filter_map(|body| serde_json::from_str(body).ok()).collect())
     }
 

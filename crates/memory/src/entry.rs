@@ -1,8 +1,8 @@
 //! Entries: a remembered answer, where it came from, and what is needed to ask again.
 
 use crate::key::{Endpoint, Key};
-use chrono::{DateTime, Utc};
 use cherokee_wire::openai::{FinishReason, Usage};
+use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 

@@ -1,8 +1,8 @@
 //! Temperature: how much an entry is used, halving with every half-life that passes.
 //!
-//! The temperature of an entry is the sum over its uses of `0.5 ^ (age of the use / half-life)`. What is stored is its logarithm
-//! at a fixed epoch: all entries decay alike, so their order never changes by time alone, a sorted set needs a write only on
-//! use, and no sweep ever lowers anything. `lua/heat.lua` does the same arithmetic inside Redis.
+//! The temperature of an entry is the sum over its uses of `0.5 ^ (age of the use / half-life)`. What is stored is its
+//! logarithm at a fixed epoch: all entries decay alike, so their order never changes by time alone, a sorted set needs
+//! a write only on use, and no sweep ever lowers anything. `lua/heat.lua` does the same arithmetic inside Redis.
 
 use chrono::{DateTime, Utc};
 use std::time::Duration;

@@ -1,10 +1,12 @@
 //! Keys: which queries may be remembered, and when two of them are the same query.
 //!
-//! A key covers everything that shapes an answer: tenant, model, revision of the model, endpoint, and the canonical form of
-//! the body. The cluster is in the prefix of every Redis key ([`Options`](crate::Options)), not in the fingerprint.
+//! A key covers everything that shapes an answer: tenant, model, revision of the model, endpoint, and the canonical
+//! form of the body. The cluster is in the prefix of every Redis key ([`Options`](crate::Options)), not in the
+//! fingerprint.
 //!
-//! Sampled answers (`temperature` above 0) are remembered like greedy ones: whoever sends the exact query again with the exact
-//! sampling gets the earlier sample. A client that wants a fresh one sends `cache-control: no-store` or another `seed`.
+//! Sampled answers (`temperature` above 0) are remembered like greedy ones: whoever sends the exact query again with
+//! the exact sampling gets the earlier sample. A client that wants a fresh one sends `cache-control: no-store` or
+//! another `seed`.
 
 use crate::canon;
 use serde::{Deserialize, Serialize};
@@ -83,8 +85,9 @@ pub struct Key {
 /// Decides whether the query may be remembered, and under which key.
 ///
 /// Not remembered are: bodies that are no object, tools, content that is not text, several answers or prompts, and
-/// log-probabilities. Two bodies get the same key when they differ only in the order of keys, white space at the ends of a
-/// message, the composition of Unicode characters, fields with their default value, or fields of delivery (`stream`, `user`, …).
+/// log-probabilities. Two bodies get the same key when they differ only in the order of keys, white space at the ends
+/// of a message, the composition of Unicode characters, fields with their default value, or fields of delivery
+/// (`stream`, `user`, …).
 pub fn judge(asked: &Asked<'_>, body: &Value) -> Verdict {
     match canon::canonical(asked.endpoint, body) {
         Ok(request) => Verdict::Remember(Box::new(key(asked, request))),

@@ -4,12 +4,12 @@
 //! 1. asks [`key::judge`] whether the query may be remembered and under which [`Key`],
 //! 2. looks with [`Store::recall`], which also makes the entry warmer and counts the hit or miss,
 //! 3. after a miss and a whole answer with `finish_reason: stop`, stores [`Entry::by_day`] with [`Store::put`],
-//! 4. after an answer that ended with `finish_reason: length`, stores nothing and calls [`Store::note_cut`] with a [`Cut`]:
-//!    such queries are the first that a dream worker answers at night, with a larger budget of tokens.
+//! 4. after an answer that ended with `finish_reason: length`, stores nothing and calls [`Store::note_cut`] with a
+//!    [`Cut`]: such queries are the first that a dream worker answers at night, with a larger budget of tokens.
 //!
-//! A cut stream (no finish reason, client gone) is neither stored nor noted. Every method that fails means "no memory now": the
-//! query goes on to a worker. The `autonomic` daemon keeps the bytes inside the budget ([`Store::coldest`], [`Store::remove`]);
-//! `dream` works through a [`night`].
+//! A cut stream (no finish reason, client gone) is neither stored nor noted. Every method that fails means "no memory
+//! now": the query goes on to a worker. The `autonomic` daemon keeps the bytes inside the budget ([`Store::coldest`],
+//! [`Store::remove`]); `dream` works through a [`night`].
 
 mod breaker;
 mod canon;

@@ -80,8 +80,8 @@ impl Link {
         self.ask(limit, |mut manager| async move { call.invoke_async(&mut manager).await }).await
     }
 
-    /// Counts a failure; an open breaker also gets a new connection: the old one may be stuck for good, on a pod that vanished
-    /// without a word or on a password that was refused.
+    /// Counts a failure; an open breaker also gets a new connection: the old one may be stuck for good, on a pod that
+    /// vanished without a word or on a password that was refused.
     fn failed(&self) {
         let mut shared = self.lock();
         if shared.breaker.failed(Instant::now())
@@ -96,9 +96,9 @@ impl Link {
     }
 }
 
-/// Whether the server answered, with a no: then the line is fine.
+/// Whether the server took the question and said no, because it is full or may not write: then the line is fine.
 fn is_refusal(error: &RedisError) -> bool {
-    error.code().is_some_and(|code| !matches!(code, "WRONGPASS" | "NOAUTH"))
+    error.code().is_some_and(|code| matches!(code, "OOM" | "MISCONF" | "READONLY" | "NOREPLICAS" | "NOPERM"))
 }
 
 /// A connection that is being made in the background, so that no query's short deadline cuts the attempt.

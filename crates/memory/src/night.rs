@@ -1,9 +1,10 @@
 //! Nights: the plan of a dream worker, its checkpoint after every item, and what came of it.
 //!
-//! A night is one opening of one role's window. Its plan is a list of [`Item`]s, each of which is claimed by one runner at a time
-//! and finished once: a runner that is killed loses its claim when it expires, and whoever comes next goes on there. All keys of
-//! a night expire after [`KEPT`]. `night:<id>` holds the record, `:todo` the open items by rank, `:claims` and `:held` who works
-//! on what until when, `:done` the outcome of each item; `nights` lists the ids by start.
+//! A night is one opening of one role's window. Its plan is a list of [`Item`]s, each of which is claimed by one
+//! runner at a time and finished once: a runner that is killed loses its claim when it expires, and whoever comes next
+//! goes on there. All keys of a night expire after [`KEPT`]. `night:<id>` holds the record, `:todo` the open items by
+//! rank, `:claims` and `:held` who works on what until when, `:done` the outcome of each item; `nights` lists the ids
+//! by start.
 
 use crate::{Error, Fingerprint, Store, link::WORK, store::script};
 use chrono::{DateTime, Utc};
@@ -146,8 +147,9 @@ pub enum Claim {
 }
 
 impl Store {
-    /// Opens a night with its plan, best item first, if `last` is still the role's latest night. Returns the role's latest night:
-    /// the one just opened, or the one that somebody else opened before. The id is `<UTC date>-<role>-<counter>`.
+    /// Opens a night with its plan, best item first, if `last` is still the role's latest night. Returns the role's
+    /// latest night: the one just opened, or the one that somebody else opened before. The id is `<UTC
+    /// date>-<role>-<counter>`.
     pub async fn open_night(
         &self,
         last: Option<&str>,
@@ -215,16 +217,25 @@ impl Store {
     }
 
     /// The checkpoint: marks an item as done, once. Returns whether this call did it.
-    pub async fn finish(&self, night: &str, item: Item, outcome: Outcome, gpu: Duration, now: DateTime<Utc>) -> Result<bool, Error> {
+    pub async fn finish(
+        &self,
+        night: &str,
+        item: Item,
+        outcome: Outcome,
+        gpu: Duration,
+        now: DateTime<Utc>,
+    ) -> Result<bool, Error> {
         let counter = match outcome {
             Outcome::Improved => "improved".to_owned(),
             Outcome::Skipped(skip) => format!("skipped:{}", skip.word()),
         };
-        let arguments = [night, &*item.to_string(), &counter, &gpu.as_millis().to_string(), &now.timestamp().to_string()];
+        let arguments =
+            [night, &*item.to_string(), &counter, &gpu.as_millis().to_string(), &now.timestamp().to_string()];
         self.link.run(WORK, &FINISH, &self.prefix, &arguments).await
     }
 
-    /// Gives an item back undone, so that the next runner takes it at once. Returns how often it was given back after a failure.
+    /// Gives an item back undone, so that the next runner takes it at once. Returns how often it was given back after
+    /// a failure.
     pub async fn release(&self, night: &str, runner: &str, item: Item, failed: bool) -> Result<u32, Error> {
         let failed = if failed { "1" } else { "0" };
         self.link.run(WORK, &RELEASE, &self.prefix, &[night, runner, &item.to_string(), failed]).await
@@ -234,7 +245,8 @@ impl Store {
 fn read(id: &str, fields: &BTreeMap<String, String>) -> Night {
     let text = |name: &str| fields.get(name).filter(|text| !text.is_empty()).cloned();
     let number = |name: &str| fields.get(name).and_then(|text| text.parse().ok()).unwrap_or_default();
-    let skipped = |(name, count): (&String, &String)| Some((name.strip_prefix("skipped:")?.to_owned(), count.parse().ok()?));
+    let skipped =
+        |(name, count): (&String, &String)| Some((name.strip_prefix("skipped:")?.to_owned(), count.parse().ok()?));
     Night {
         id: id.to_owned(),
         role: text("role").unwrap_or_default(),

@@ -1,4 +1,5 @@
-//! The store: entries by fingerprint, their heat, sizes and expiry, kept consistent by scripts that Redis runs as one step each.
+//! The store: entries by fingerprint, their heat, sizes and expiry, kept consistent by scripts that Redis runs as one
+//! step each.
 //!
 //! Under the prefix `cherokee:{<namespace>/<cluster>}:` there are
 //!
@@ -110,8 +111,8 @@ pub struct Stats {
 }
 
 impl Store {
-    /// A store that connects in the background. Must be called inside a tokio runtime; does not wait and does not fail for a Redis
-    /// that is away.
+    /// A store that connects in the background. Must be called inside a tokio runtime; does not wait and does not fail
+    /// for a Redis that is away.
     pub fn new(options: &Options) -> Result<Self, Error> {
         Ok(Self { link: Link::new(options)?, prefix: options.prefix.as_str().into() })
     }
@@ -121,7 +122,8 @@ impl Store {
         self.link.ask(WORK, |mut to| async move { redis::cmd("PING").exec_async(&mut to).await }).await
     }
 
-    /// Looks an entry up for a client, in one round trip of at most 50 ms: counts the hit or miss and makes the entry warmer.
+    /// Looks an entry up for a client, in one round trip of at most 50 ms: counts the hit or miss and makes the entry
+    /// warmer.
     ///
     /// An entry in a later format is a miss. A Redis that may not write (full, read-only) still answers.
     pub async fn recall(&self, fingerprint: &Fingerprint, now: DateTime<Utc>) -> Result<Option<Entry>, Error> {
@@ -146,8 +148,8 @@ impl Store {
         Ok(body.as_deref().and_then(Entry::decode))
     }
 
-    /// Stores an entry for `time_to_live` (at least a second). Never replaces a version that is as new or newer; a dream's answer replaces
-    /// only the version that it was made from, which is kept as [`Self::previous`].
+    /// Stores an entry for `time_to_live` (at least a second). Never replaces a version that is as new or newer; a
+    /// dream's answer replaces only the version that it was made from, which is kept as [`Self::previous`].
     pub async fn put(
         &self,
         fingerprint: &Fingerprint,
@@ -177,7 +179,8 @@ impl Store {
         Ok(if stored { Put::Stored } else { Put::Kept(version) })
     }
 
-    /// Counts `uses` hits that a caller answered from its own copy of the entry. Returns whether the entry is still there.
+    /// Counts `uses` hits that a caller answered from its own copy of the entry. Returns whether the entry is still
+    /// there.
     pub async fn touch(&self, fingerprint: &Fingerprint, uses: u32, now: DateTime<Utc>) -> Result<bool, Error> {
         let arguments = [&*fingerprint.to_string(), &now.timestamp().to_string(), &uses.to_string()];
         self.link.run(WORK, &TOUCH, &self.prefix, &arguments).await
@@ -226,8 +229,8 @@ impl Store {
     pub async fn scan(&self, cursor: u64) -> Result<(u64, Vec<Fingerprint>), Error> {
         let mut scan = redis::cmd("HSCAN");
         scan.arg(self.key("size")).arg(cursor).arg("COUNT").arg(500);
-        type Page = (u64, Vec<(String, u64)>);
-        let (next, page): Page = self.link.ask(WORK, |mut to| async move { scan.query_async(&mut to).await }).await?;
+        let (next, page): (u64, Vec<(String, u64)>) =
+            self.link.ask(WORK, |mut to| async move { scan.query_async(&mut to).await }).await?;
         Ok((next, page.iter().filter_map(|(name, _)| name.parse().ok()).collect()))
     }
 
@@ -235,8 +238,7 @@ impl Store {
     pub async fn stats(&self) -> Result<Stats, Error> {
         let mut all = redis::pipe();
         all.zcard(self.key("heat")).get(self.key("bytes")).hgetall(self.key("count"));
-        type Figures = (u64, Option<u64>, BTreeMap<String, u64>);
-        let (entries, bytes, count): Figures =
+        let (entries, bytes, count): (u64, Option<u64>, BTreeMap<String, u64>) =
             self.link.ask(WORK, |mut to| async move { all.query_async(&mut to).await }).await?;
         let of = |name| count.get(name).copied().unwrap_or_default();
         Ok(Stats {
@@ -250,7 +252,8 @@ impl Store {
         })
     }
 
-    /// Sets the half-life of temperatures. Those of all entries stay what they are at `now`. Only the autonomic daemon calls it.
+    /// Sets the half-life of temperatures. Those of all entries stay what they are at `now`. Only the autonomic daemon
+    /// calls it.
     pub async fn set_half_life(&self, half_life: Duration, now: DateTime<Utc>) -> Result<(), Error> {
         let arguments = [&*half_life.as_secs().max(1).to_string(), &now.timestamp().to_string()];
         self.link.run(WORK, &HALF_LIFE, &self.prefix, &arguments).await

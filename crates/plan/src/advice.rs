@@ -20,7 +20,12 @@ pub(crate) fn give(intent: &Intent, fleet: &Fleet, plan: &Plan) -> Vec<Advice> {
     let largest = devices.clone().map(|d| d.memory).max();
     let mut advice = Vec::new();
     if let Some(device) = largest.filter(|_| !intent.cpu_only) {
-        advice.extend(intent.models.iter().filter_map(|(name, model)| of_model(name, model, largest_sequences(intent, name), device)));
+        advice.extend(
+            intent
+                .models
+                .iter()
+                .filter_map(|(name, model)| of_model(name, model, largest_sequences(intent, name), device)),
+        );
         advice.extend(share_by_time(intent, plan, devices.count()));
         advice.extend(one_gpu_is_enough(intent, plan));
     }
@@ -50,14 +55,23 @@ fn of_model(name: &str, model: &Model, sequences: u32, device: Mib) -> Option<Ad
             ),
         ));
     }
-    if parameters > 10_000_000_000 && bits < 1600 && sizing::seed_bytes(parameters, 1600) > device.0.saturating_mul(1 << 20) {
-        let Verdict::Needs(least, most) = sizing::verdict(sizing::seed_bytes(parameters, 1600), device.0.saturating_mul(1 << 20)) else {
+    if parameters > 10_000_000_000
+        && bits < 1600
+        && sizing::seed_bytes(parameters, 1600) > device.0.saturating_mul(1 << 20)
+    {
+        let Verdict::Needs(least, most) =
+            sizing::verdict(sizing::seed_bytes(parameters, 1600), device.0.saturating_mul(1 << 20))
+        else {
             return None;
         };
         return Some(advice(
             "SeedSizes",
-            format!("`{name}` ({said}) fits one GPU of {gpu} because it is quantised ({} at {}): at F16 it would need {}, {least} to {most} of them",
-                size(bits), model.dtype, size(1600)),
+            format!(
+                "`{name}` ({said}) fits one GPU of {gpu} because it is quantised ({} at {}): at F16 it would need {}, {least} to {most} of them",
+                size(bits),
+                model.dtype,
+                size(1600)
+            ),
         ));
     }
     let tight = parameters >= SMALL_PARAMETERS && bits >= 1600 && sizing::verdict(total.0, device.0) == Verdict::Tight;
@@ -73,11 +87,12 @@ fn of_model(name: &str, model: &Model, sequences: u32, device: Mib) -> Option<Ad
 
 /// Roles wait for GPUs that others need only by day or only by night.
 fn share_by_time(intent: &Intent, plan: &Plan, gpus: usize) -> Option<Advice> {
-    let waiting: Vec<&String> = plan.waiting().filter(|(_, w)| w.code == Code::NotEnoughGpus).map(|(name, _)| name).collect();
+    let waiting: Vec<&String> =
+        plan.waiting().filter(|(_, w)| w.code == Code::NotEnoughGpus).map(|(name, _)| name).collect();
     let partner = |name: &String| {
         let role = &intent.roles[name];
-        let placed = intent.roles.iter().filter(|(other, _)| plan.roles[*other].waits.is_none());
-        placed.into_iter().find(|(_, other)| !calendar::meet(&role.activation, &other.activation)).map(|(other, _)| other)
+        let mut placed = intent.roles.iter().filter(|(other, _)| plan.roles[*other].waits.is_none());
+        placed.find(|(_, other)| !calendar::meet(&role.activation, &other.activation)).map(|(other, _)| other)
     };
     let (role, other) = waiting.into_iter().find_map(|name| partner(name).map(|other| (name, other)))?;
     Some(advice(
@@ -105,8 +120,12 @@ fn one_gpu_is_enough(intent: &Intent, plan: &Plan) -> Option<Advice> {
 /// Hours in which by the calendar nobody answers new queries.
 fn nobody_awake(intent: &Intent) -> Option<Advice> {
     let answers = |layer| matches!(layer, Layer::Conscious | Layer::Backup);
-    let calendars: Vec<&Activation> =
-        intent.roles.values().filter(|r| r.default_route || answers(r.layer) || r.overflow).map(|r| &r.activation).collect();
+    let calendars: Vec<&Activation> = intent
+        .roles
+        .values()
+        .filter(|r| r.default_route || answers(r.layer) || r.overflow)
+        .map(|r| &r.activation)
+        .collect();
     let gaps = calendar::gaps_of_a_week(&calendars)?;
     let first = gaps.first().filter(|_| calendars.iter().any(|a| matches!(a, Activation::Scheduled(_))))?;
     let days = ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"];
@@ -117,7 +136,13 @@ fn nobody_awake(intent: &Intent) -> Option<Advice> {
     let mut message = if daily {
         format!("nobody answers new queries from {} to {} every day", clock(first[0]), clock(first[1]))
     } else {
-        format!("nobody answers new queries from {} {} to {} {}", day(first[0]), clock(first[0]), day(first[1]), clock(first[1]))
+        format!(
+            "nobody answers new queries from {} {} to {} {}",
+            day(first[0]),
+            clock(first[0]),
+            day(first[1]),
+            clock(first[1])
+        )
     };
     if !daily && gaps.len() > 1 {
         let _ = write!(message, ", and {} more times a week", gaps.len() - 1);

@@ -36,7 +36,13 @@ impl Assignment {
         self.reach(group, edges, movable, &mut seen)
     }
 
-    fn reach(&mut self, group: usize, edges: &[Vec<usize>], movable: &dyn Fn(usize) -> bool, seen: &mut [bool]) -> bool {
+    fn reach(
+        &mut self,
+        group: usize,
+        edges: &[Vec<usize>],
+        movable: &dyn Fn(usize) -> bool,
+        seen: &mut [bool],
+    ) -> bool {
         let free = edges[group].iter().copied().find(|d| self.group_of[*d].is_none());
         let found = free.or_else(|| {
             edges[group].iter().copied().find(|&device| {

@@ -5,7 +5,8 @@
 //! one group: the one of lower priority waits.
 
 use crate::{
-    Mib, calendar, fleet::DeviceId,
+    Mib, calendar,
+    fleet::DeviceId,
     intent::{Intent, Memory, Model, Role},
     outcome::{Code, Waits},
     sizing, slot_name,
@@ -38,7 +39,7 @@ pub(crate) struct Part<'a> {
 impl Part<'_> {
     /// Name of its slot on `device`.
     pub(crate) fn slot(&self, cluster: &str, device: &DeviceId) -> String {
-        slot_name(cluster, device, &[(self.model.0, &self.model.1.revision)])
+        slot_name(cluster, device, &[(self.model.0, self.model.1.revision.as_str())])
     }
 }
 
@@ -84,7 +85,7 @@ pub(crate) fn form(intent: &Intent) -> Formed<'_> {
     for (name, role) in &intent.roles {
         match too_small(intent, name, role) {
             Some(why) => drop(waits.insert(name.as_str(), why)),
-            None => by_label.entry(labels[name.as_str()]).or_default().push((name, role)),
+            None => by_label.entry(labels[name.as_str()]).or_default().push((name.as_str(), role)),
         }
     }
     let mut groups: Vec<Group<'_>> = by_label
@@ -119,7 +120,10 @@ fn labels(intent: &Intent) -> BTreeMap<&str, &str> {
 fn too_small(intent: &Intent, name: &str, role: &Role) -> Option<Waits> {
     let wait = |message| Some(Waits { code: Code::NotEnoughGpuMemory, message });
     let Some(model) = intent.models.get(&role.model) else {
-        return wait(format!("role `{name}` has the model `{}`, which `spec.models` does not list: add it", role.model));
+        return wait(format!(
+            "role `{name}` has the model `{}`, which `spec.models` does not list: add it",
+            role.model
+        ));
     };
     let memory = sizing::memory(model, role.max_sequences, role.budget);
     let need = sizing::need(&memory);
@@ -141,13 +145,14 @@ pub(crate) fn parts(memory: &Memory) -> String {
 /// Takes the roles in order of priority; one that does not get on with those before it waits.
 fn gather<'a>(intent: &'a Intent, roles: &[(&'a str, &'a Role)], waits: &mut BTreeMap<&'a str, Waits>) -> Group<'a> {
     let mut group = Group { roles: Vec::new(), parts: Vec::new() };
-    for (name, role) in roles {
+    for &(name, role) in roles {
         let clash = group.roles.iter().find_map(|m| clash((name, role), (m.name, m.role)));
         if let Some(why) = clash {
             waits.insert(name, why);
             continue;
         }
         let Some((key, model)) = intent.models.get_key_value(&role.model) else { continue };
+        let key = key.as_str();
         let part = group.parts.iter().position(|p| p.model.0 == key).unwrap_or_else(|| {
             let memory = sizing::memory(model, role.max_sequences, role.budget);
             group.parts.push(Part { model: (key, model), max_sequences: role.max_sequences, memory });

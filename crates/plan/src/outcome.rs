@@ -20,6 +20,13 @@ pub struct Plan {
     pub advice: Vec<Advice>,
 }
 
+impl Plan {
+    /// Roles that wait for a place, and why.
+    pub fn waiting(&self) -> impl Iterator<Item = (&String, &Waits)> {
+        self.roles.iter().filter_map(|(name, role)| role.waits.as_ref().map(|w| (name, w)))
+    }
+}
+
 /// One worker process on one device: identity is (cluster, device, model revisions), never a role.
 #[derive(Clone, Debug, Deserialize, Serialize, PartialEq, Eq)]
 pub struct Slot {
@@ -81,9 +88,9 @@ pub enum Code {
     NoMatchingNode,
     /// The node named is not ready, cordoned or tainted.
     NodeNotUsable,
-    /// No node has a GPU, or none of the product.
+    /// No device fits `placement.device`, or the node has none.
     NoMatchingGpu,
-    /// The device that `placement.device` names by index or UUID is not on its node, or not any more.
+    /// The device that `placement.device` names by UUID is not on its node, or not any more.
     GpuMissing,
     /// Another CherokeeCluster or a foreign pod holds the only fitting device.
     DeviceTaken,

@@ -31,11 +31,10 @@ pub fn plan(intent: &Intent, fleet: &Fleet, now: DateTime<Utc>) -> Plan {
         plan.roles.insert(role.into(), waiting(waits));
     }
     let scene = Scene { intent, fleet, places: choice::inventory(fleet), groups: formed.groups };
-    let choices: Vec<Choice> = match intent.cpu_only {
-        true => Vec::new(),
-        false => (0..scene.groups.len()).map(|g| scene.choose(g)).collect(),
-    };
+    let choices: Vec<Choice> =
+        if intent.cpu_only { Vec::new() } else { (0..scene.groups.len()).map(|g| scene.choose(g)).collect() };
     let assignment = assign(&scene, &choices);
+    let mut changes = Vec::new();
     for (number, group) in scene.groups.iter().enumerate() {
         let place = if intent.cpu_only {
             choice::cpu_node(&scene, group).map(|node| (DeviceId { node, uuid: CPU.into() }, Access::None))
@@ -46,7 +45,7 @@ pub fn plan(intent: &Intent, fleet: &Fleet, now: DateTime<Utc>) -> Plan {
             }
         };
         match place {
-            Ok((device, access)) => settle(&mut plan, intent, group, &device, access, now),
+            Ok((device, access)) => changes.extend(settle(&mut plan, intent, group, &device, access, now)),
             Err((code, why)) => {
                 for member in &group.roles {
                     let message = format!("role `{}` {why}", member.name);
@@ -55,7 +54,8 @@ pub fn plan(intent: &Intent, fleet: &Fleet, now: DateTime<Utc>) -> Plan {
             }
         }
     }
-    plan.next = next(&plan);
+    // Of several changes at once the one of the lower name is told.
+    plan.next = changes.into_iter().min_by(|a, b| (a.at, &a.role).cmp(&(b.at, &b.role)));
     plan.advice = advice::give(intent, fleet, &plan);
     plan
 }
@@ -69,7 +69,8 @@ fn assign(scene: &Scene<'_>, choices: &[Choice]) -> Assignment {
     let edges: Vec<Vec<usize>> = choices.iter().map(|c| c.places.clone()).collect();
     let mut assignment = Assignment::new(edges.len(), scene.places.len());
     for (number, group) in scene.groups.iter().enumerate().take(edges.len()) {
-        let own = edges[number].iter().find(|d| assignment.group(**d).is_none() && scene.serves(group, &scene.places[**d]));
+        let own =
+            edges[number].iter().find(|d| assignment.group(**d).is_none() && scene.serves(group, &scene.places[**d]));
         if let Some(device) = own {
             assignment.take(number, *device);
         }
@@ -90,10 +91,9 @@ fn assign(scene: &Scene<'_>, choices: &[Choice]) -> Assignment {
         if assignment.device(number).is_none()
             && !assignment.place(number, &edges, &|other| !stays[other])
             && !assignment.place(number, &edges, &|other| !stays[other] || scene.groups[other].rank() > rank)
+            && let Some(device) = scene.last_resort(number).filter(|d| assignment.group(*d).is_none())
         {
-            if let Some(device) = scene.last_resort(number).filter(|d| assignment.group(*d).is_none()) {
-                assignment.take(number, device);
-            }
+            assignment.take(number, device);
         }
     }
     assignment
@@ -109,8 +109,15 @@ fn refusal(scene: &Scene<'_>, number: usize, choice: &Choice, assignment: &Assig
     scene.all_in_use(&scene.groups[number], &choice.places, &by)
 }
 
-/// Writes down the slots and roles of a group that has a place.
-fn settle(plan: &mut Plan, intent: &Intent, group: &Group<'_>, device: &DeviceId, access: Access, now: DateTime<Utc>) {
+/// Writes down the slots and roles of a group that has a place; returns what changes next.
+fn settle(
+    plan: &mut Plan,
+    intent: &Intent,
+    group: &Group<'_>,
+    device: &DeviceId,
+    access: Access,
+    now: DateTime<Utc>,
+) -> Vec<Transition> {
     let answer = timeline::look(group, intent, now);
     let names: Vec<String> = group.parts.iter().map(|p| p.slot(&intent.cluster.name, device)).collect();
     for ((part, name), on) in group.parts.iter().zip(&names).zip(answer.on) {
@@ -135,24 +142,19 @@ fn settle(plan: &mut Plan, intent: &Intent, group: &Group<'_>, device: &DeviceId
             None => drop(plan.slots.insert(name.clone(), slot)),
         }
     }
-    for (member, (state, until)) in group.roles.iter().zip(answer.roles) {
+    let mut changes = Vec::new();
+    for (member, phase) in group.roles.iter().zip(answer.roles) {
         let name = &names[member.part];
         if let Some(slot) = plan.slots.get_mut(name) {
             slot.roles.insert(member.name.into());
         }
         let slots = BTreeSet::from([name.clone()]);
-        plan.roles.insert(member.name.into(), RoleOutcome { state, until, slots, waits: None });
+        let until = phase.next.map(|(at, _)| at);
+        plan.roles.insert(member.name.into(), RoleOutcome { state: phase.state, until, slots, waits: None });
+        changes.extend(phase.next.map(|(at, to)| Transition { at, role: member.name.into(), to }));
     }
     plan.valid_until = plan.valid_until.into_iter().chain(answer.until).min();
-}
-
-/// The first change of a role; of several at once that of the lower name.
-fn next(plan: &Plan) -> Option<Transition> {
-    let changes = plan.roles.iter().filter_map(|(role, outcome)| {
-        let to = if outcome.state == RoleState::Asleep { RoleState::Awake } else { RoleState::Asleep };
-        outcome.until.map(|at| Transition { at, role: role.clone(), to })
-    });
-    changes.min_by(|a, b| (a.at, &a.role).cmp(&(b.at, &b.role)))
+    changes
 }
 
 /// Devices that the fleet has for a cluster: neither a foreign pod nor another cluster holds them.

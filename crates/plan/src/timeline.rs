@@ -13,10 +13,18 @@ use crate::{
 };
 use chrono::{DateTime, TimeDelta, Utc};
 
+/// What a role does, and what comes next.
+#[derive(Clone, Copy)]
+pub(crate) struct Phase {
+    pub(crate) state: RoleState,
+    /// When that changes, and to what: `Awake` or `Asleep`.
+    pub(crate) next: Option<(DateTime<Utc>, RoleState)>,
+}
+
 /// What a group does now.
 pub(crate) struct Now {
-    /// State of each role and when it changes, in the order of [`Group::roles`].
-    pub(crate) roles: Vec<(RoleState, Option<DateTime<Utc>>)>,
+    /// In the order of [`Group::roles`].
+    pub(crate) roles: Vec<Phase>,
     /// Whether each process wants its replica, in the order of [`Group::parts`].
     pub(crate) on: Vec<bool>,
     /// When the first of all this changes.
@@ -31,17 +39,17 @@ pub(crate) fn look(group: &Group<'_>, intent: &Intent, now: DateTime<Utc>) -> No
         // Near the end of the stretch a later window could still cut what is seen here.
         let trusted = span.until - (drain + lead) * 2;
         let days = Days::of(group, intent, span);
-        let states: Vec<_> = days.admits.iter().map(|list| state(list, drain, now, trusted)).collect();
+        let phases: Vec<Phase> = days.admits.iter().map(|list| phase(list, drain, now, trusted)).collect();
         let wakes: Vec<Interval> = group.roles.iter().flat_map(|m| m.role.wake.iter().copied()).collect();
-        let last = group.roles.iter().zip(&states).all(|(m, (state, until))| {
-            let awake = *state == RoleState::Awake;
-            until.is_some() || calendar::is_settled(&m.role.activation, &wakes, span, now, awake)
+        let last = group.roles.iter().zip(&phases).all(|(m, phase)| {
+            let awake = phase.state == RoleState::Awake;
+            phase.next.is_some() || calendar::is_settled(&m.role.activation, &wakes, span, now, awake)
         });
         let edges = days.on.iter().filter_map(|list| span::next_edge(list, now)).filter(|e| *e < trusted);
         answer = Now {
-            until: edges.chain(states.iter().filter_map(|(_, until)| *until)).min(),
+            until: edges.chain(phases.iter().filter_map(|p| p.next.map(|(at, _)| at))).min(),
             on: days.on.iter().map(|list| span::covers(list, now)).collect(),
-            roles: states,
+            roles: phases,
         };
         if last {
             break;
@@ -50,15 +58,19 @@ pub(crate) fn look(group: &Group<'_>, intent: &Intent, now: DateTime<Utc>) -> No
     answer
 }
 
-fn state(admits: &[Interval], drain: TimeDelta, now: DateTime<Utc>, trusted: DateTime<Utc>) -> (RoleState, Option<DateTime<Utc>>) {
+fn phase(admits: &[Interval], drain: TimeDelta, now: DateTime<Utc>, trusted: DateTime<Utc>) -> Phase {
     let edge = span::next_edge(admits, now).filter(|e| *e < trusted);
     if span::covers(admits, now) {
-        return (RoleState::Awake, edge);
+        return Phase { state: RoleState::Awake, next: edge.map(|at| (at, RoleState::Asleep)) };
     }
+    let wakes = edge.map(|at| (at, RoleState::Awake));
     let ended = admits.iter().map(|i| i.until).take_while(|until| *until <= now).last();
     match ended.map(|e| e + drain).filter(|e| *e > now) {
-        Some(drained) => (RoleState::Draining, Some(edge.map_or(drained, |e| e.min(drained)))),
-        None => (RoleState::Asleep, edge),
+        Some(drained) => {
+            let first = wakes.filter(|(at, _)| *at <= drained).unwrap_or((drained, RoleState::Asleep));
+            Phase { state: RoleState::Draining, next: Some(first) }
+        }
+        None => Phase { state: RoleState::Asleep, next: wakes },
     }
 }
 

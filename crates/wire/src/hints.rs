@@ -15,19 +15,6 @@ pub struct Hints {
     /// Roles to wake, by name.
     #[serde(default)]
     pub wake: BTreeMap<String, Wake>,
-    /// How the muscle memory does, in coarse steps, so that steady state writes nothing; absent: not known.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub memory: Option<MemoryFigures>,
-}
-
-/// How the muscle memory does.
-#[derive(Clone, Copy, Debug, Default, Deserialize, Serialize, PartialEq, Eq)]
-#[serde(rename_all = "camelCase")]
-pub struct MemoryFigures {
-    /// Queries answered from it, in percent, in steps of 5.
-    pub hit_percent: i32,
-    /// Entries, to two digits.
-    pub entries: i64,
 }
 
 /// One role to wake and for how long.

@@ -1,4 +1,4 @@
-//! Command line; each argument has an environment variable `CHEROKEE_…` of the same name.
+//! Command line; each argument has an environment variable `CHEROKEE_…` of the same name, repeated ones a line a value.
 
 use cherokee_engine::DeviceChoice;
 use clap::{Parser, ValueEnum};
@@ -9,7 +9,7 @@ use std::{net::SocketAddr, path::PathBuf};
 #[command(version)]
 pub struct Args {
     /// Model to hold: a GGUF file, or a folder with exactly one.
-    #[arg(long = "model", value_name = "NAME=PATH", env = "CHEROKEE_MODEL", value_delimiter = ',', value_parser = pair)]
+    #[arg(long = "model", value_name = "NAME=PATH", env = "CHEROKEE_MODEL", value_delimiter = '\n', value_parser = pair)]
     pub models: Vec<(String, String)>,
 
     /// Model to download: `http://` or `https://` address of a GGUF file. Needs --model-sha256 of the same name.
@@ -17,7 +17,7 @@ pub struct Args {
         long = "model-url",
         value_name = "NAME=URL",
         env = "CHEROKEE_MODEL_URL",
-        value_delimiter = ',',
+        value_delimiter = '\n',
         value_parser = pair
     )]
     pub model_urls: Vec<(String, String)>,
@@ -27,7 +27,7 @@ pub struct Args {
         long = "model-sha256",
         value_name = "NAME=HEX",
         env = "CHEROKEE_MODEL_SHA256",
-        value_delimiter = ',',
+        value_delimiter = '\n',
         value_parser = pair
     )]
     pub model_digests: Vec<(String, String)>,

@@ -80,7 +80,8 @@ pub async fn run(args: &Args) -> Result<(), Fault> {
     }
     // The HTTP client has none of its own. An error means that there is one already.
     let _ = rustls::crypto::ring::default_provider().install_default();
-    let listener = TcpListener::bind(args.listen).await.map_err(|fault| Fault::Listen(format!("{}: {fault}", args.listen)))?;
+    let listener =
+        TcpListener::bind(args.listen).await.map_err(|fault| Fault::Listen(format!("{}: {fault}", args.listen)))?;
     let address = listener.local_addr().map_err(|fault| Fault::Listen(fault.to_string()))?;
     tracing::info!(%address, "listening");
     let app = App::new(unix_now());
@@ -160,7 +161,9 @@ async fn drain(args: &Args, app: &App) {
     tracing::info!(seconds = args.drain_seconds, "draining");
     match timeout(Duration::from_secs(args.drain_seconds), app.drained()).await {
         Ok(()) => tracing::info!("drained"),
-        Err(_) => tracing::warn!(seconds = args.drain_seconds, "queries still run after the time to drain: they are cut"),
+        Err(_) => {
+            tracing::warn!(seconds = args.drain_seconds, "queries still run after the time to drain: they are cut")
+        }
     }
 }
 

@@ -12,7 +12,9 @@ const HINT: &str = "run `make gen` and commit what it writes";
 /// Renders the chart with its default values.
 pub(crate) fn render(mode: Mode, helm: &Path) -> Result<(), Error> {
     let mut command = Command::new(helm);
-    command.args(["template", "cherokee-operator", "charts/cherokee-operator", "--namespace", NAMESPACE]).current_dir(root());
+    command
+        .args(["template", "cherokee-operator", "charts/cherokee-operator", "--namespace", NAMESPACE])
+        .current_dir(root());
     let said = format!("{} template", helm.display());
     let out = command.output().map_err(|error| Error::Run(said.clone(), error))?;
     if !out.status.success() {

@@ -1,9 +1,6 @@
 //! The CRD from the Rust types: once for `kubectl apply`, once as a template of the chart.
 
-use crate::{
-    Error,
-    files::Mode,
-};
+use crate::{Error, files::Mode};
 
 const HINT: &str = "run `make gen` and commit what it writes";
 const HEAD: &str = "# Generated from crates/api by `make gen`: do not edit.\n";

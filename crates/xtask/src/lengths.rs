@@ -18,8 +18,16 @@ pub(crate) fn check() -> Result<(), Error> {
     lengths.sort();
     let median = lengths.get(lengths.len() / 2).map_or(0, |(lines, _)| *lines);
     eprintln!("{} Rust files, median {median} lines", lengths.len());
-    let long: Vec<_> = lengths.iter().filter(|(lines, _)| *lines > LONGEST).map(|(n, path)| format!("{}: {n} lines", path.display())).collect();
-    if long.is_empty() { Ok(()) } else { Err(Error::Breaches(format!("longer than {LONGEST} lines: split these\n{}", long.join("\n")))) }
+    let long: Vec<_> = lengths
+        .iter()
+        .filter(|(lines, _)| *lines > LONGEST)
+        .map(|(n, path)| format!("{}: {n} lines", path.display()))
+        .collect();
+    if long.is_empty() {
+        Ok(())
+    } else {
+        Err(Error::Breaches(format!("longer than {LONGEST} lines: split these\n{}", long.join("\n"))))
+    }
 }
 
 fn walk(folder: &Path, found: &mut Vec<(usize, PathBuf)>) -> Result<(), Error> {

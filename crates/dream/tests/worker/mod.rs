@@ -98,7 +98,10 @@ async fn chat(State(shared): State<Arc<Shared>>, headers: HeaderMap, Json(body):
             question: question.clone(),
             model: body["model"].as_str().unwrap().to_owned(),
             max_tokens: body["max_tokens"].as_u64().unwrap(),
-            priority: headers.get("x-cherokee-priority").map(|value| value.to_str().unwrap().to_owned()).unwrap_or_default(),
+            priority: headers
+                .get("x-cherokee-priority")
+                .map(|value| value.to_str().unwrap().to_owned())
+                .unwrap_or_default(),
         });
         before
     };

@@ -50,9 +50,8 @@ impl Attention<'_> {
             .reshape((groups, share * rows, self.head_dim))?;
         let scores = q.matmul(&heads(k)?.transpose(1, 2)?.contiguous()?)?.to_dtype(DType::F32)?;
         let scores = scores.reshape((groups * share, rows, seen))?.broadcast_add(&self.mask(span, q.device())?)?;
-        let shares = candle_nn::ops::softmax_last_dim(&scores)?
-            .to_dtype(v.dtype())?
-            .reshape((groups, share * rows, seen))?;
+        let shares =
+            candle_nn::ops::softmax_last_dim(&scores)?.to_dtype(v.dtype())?.reshape((groups, share * rows, seen))?;
         shares
             .matmul(&heads(v)?)?
             .to_dtype(DType::F32)?
@@ -130,7 +129,7 @@ impl CustomOp3 for Attention<'_> {
         let width = self.heads * self.head_dim;
         let mut out = vec![0.0; rows.len() * width];
         let work: usize = rows.iter().map(|(_, seen)| seen * width).sum();
-        if work < PARALLEL_FROM || rows.len() == 1 {
+        if work < PARALLEL_FROM || rows.len() == 1 || rayon::current_num_threads() == 1 {
             for ((q, out), row) in q.chunks_exact(width).zip(out.chunks_exact_mut(width)).zip(&rows) {
                 self.row(q, k, v, *row, out);
             }

@@ -20,7 +20,7 @@ pub use weights::{Precision, loaded_bytes};
 use crate::error::Error;
 use attention::Attention;
 use batch::{Packed, Span};
-use candle_core::{Device, Result, Tensor};
+use candle_core::{Device, Tensor};
 use rope::Rope;
 use weights::Linear;
 
@@ -60,7 +60,7 @@ impl Llama {
     }
 
     /// A cache for `slots` sequences of `context` tokens on the model's device.
-    pub fn cache(&self, slots: usize, context: usize) -> Result<KvCache> {
+    pub fn cache(&self, slots: usize, context: usize) -> candle_core::Result<KvCache> {
         KvCache::new(&self.config, slots, context, &self.device)
     }
 
@@ -68,7 +68,7 @@ impl Llama {
     ///
     /// Returns the wanted logits, a row each, in order of the pieces. A piece has at least one token, two pieces never
     /// share a slot, and a piece starts where its sequence ends in the cache.
-    pub fn forward(&self, cache: &mut KvCache, pieces: &[Piece]) -> Result<Vec<Vec<f32>>> {
+    pub fn forward(&self, cache: &mut KvCache, pieces: &[Piece]) -> candle_core::Result<Vec<Vec<f32>>> {
         let packed = Packed::new(pieces, &self.device)?;
         let turns = self.rope.at(&packed.positions)?;
         let mut x = self.embedding.rows(&packed.tokens)?;
@@ -133,7 +133,7 @@ impl Block {
         cache: &KvCache,
         layer: usize,
         spans: &[Span],
-    ) -> Result<Tensor> {
+    ) -> candle_core::Result<Tensor> {
         let x = self.attention_norm.forward(x)?;
         let q = rope::turn(&self.q.forward(&x)?, config.head_dim, turns)?;
         let k = rope::turn(&self.k.forward(&x)?, config.head_dim, turns)?;
@@ -148,7 +148,7 @@ impl Block {
         self.output.forward(&attention.forward(&q, cache.layer(layer))?)
     }
 
-    fn feed_forward(&self, x: &Tensor) -> Result<Tensor> {
+    fn feed_forward(&self, x: &Tensor) -> candle_core::Result<Tensor> {
         let x = self.feed_forward_norm.forward(x)?;
         let gated = (self.gate.forward(&x)?.silu()? * self.up.forward(&x)?)?;
         self.down.forward(&gated)
@@ -166,7 +166,7 @@ impl Norm {
         Ok(Self { weight: file.tensor(name, device)?.dequantize(device)?, epsilon })
     }
 
-    fn forward(&self, x: &Tensor) -> Result<Tensor> {
+    fn forward(&self, x: &Tensor) -> candle_core::Result<Tensor> {
         candle_nn::ops::rms_norm(x, &self.weight, self.epsilon)
     }
 }

@@ -2,18 +2,18 @@
 
 use super::{config::Config, file::ModelFile};
 use crate::error::Error;
-use candle_core::{Device, Result, Tensor};
+use candle_core::{Device, Tensor};
 
 /// Tables of `[positions, head_dim / 2]`.
 #[derive(Clone, Debug)]
-pub struct Rope {
+pub(super) struct Rope {
     cos: Tensor,
     sin: Tensor,
 }
 
 impl Rope {
     /// Tables for positions below `context`, with the file's own factors per frequency where it has them (Llama 3).
-    pub fn load(file: &mut ModelFile, config: &Config, context: usize, device: &Device) -> Result<Self, Error> {
+    pub(super) fn load(file: &mut ModelFile, config: &Config, context: usize, device: &Device) -> Result<Self, Error> {
         let half = config.head_dim / 2;
         let factors = if file.has("rope_freqs.weight") {
             file.tensor("rope_freqs.weight", &Device::Cpu)?.dequantize(&Device::Cpu)?.to_vec1::<f32>()?
@@ -33,7 +33,7 @@ impl Rope {
     }
 
     /// The rows of both tables for `positions`, as `[positions, 1, head_dim / 2]`.
-    pub fn at(&self, positions: &Tensor) -> Result<(Tensor, Tensor)> {
+    pub(super) fn at(&self, positions: &Tensor) -> candle_core::Result<(Tensor, Tensor)> {
         Ok((self.cos.index_select(positions, 0)?.unsqueeze(1)?, self.sin.index_select(positions, 0)?.unsqueeze(1)?))
     }
 }
@@ -46,7 +46,7 @@ fn frequency(config: &Config, at: usize) -> f32 {
 }
 
 /// Turns the heads of `x` (`[rows, heads * head_dim]`), neighbouring values being a pair as in GGUF files.
-pub fn turn(x: &Tensor, head_dim: usize, (cos, sin): &(Tensor, Tensor)) -> Result<Tensor> {
+pub(super) fn turn(x: &Tensor, head_dim: usize, (cos, sin): &(Tensor, Tensor)) -> candle_core::Result<Tensor> {
     let (rows, width) = x.dims2()?;
     // Each row is a batch of its own, so that it may have its own position.
     let heads = x.reshape((rows, width / head_dim, 1, head_dim))?;

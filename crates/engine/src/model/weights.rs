@@ -3,7 +3,7 @@
 use super::file::ModelFile;
 use crate::error::Error;
 use candle_core::{
-    Device, Module, Result, Tensor,
+    Device, Module, Tensor,
     quantized::{GgmlDType, QMatMul, QTensor, gguf_file::TensorInfo},
 };
 use std::sync::Arc;
@@ -20,31 +20,34 @@ pub enum Precision {
 
 /// A matrix that multiplies from the right, `x * W^T`, or looks up rows.
 #[derive(Clone, Debug)]
-pub struct Linear(QMatMul);
+pub(super) struct Linear(QMatMul);
 
 impl Linear {
     /// Reads tensor `name`.
-    pub fn load(file: &mut ModelFile, name: &str, precision: Precision, device: &Device) -> Result<Self, Error> {
+    pub(super) fn load(file: &mut ModelFile, name: &str, precision: Precision, device: &Device) -> Result<Self, Error> {
         // Converted on the CPU: only there does a type need it.
         let stored = file.tensor(name, device)?;
         Ok(Self(match precision {
             Precision::Exact => QMatMul::Tensor(stored.dequantize(device)?),
             Precision::Fast => {
                 let wanted = held_as(stored.dtype(), device.is_cpu());
-                let held =
-                    if wanted == stored.dtype() { stored } else { QTensor::quantize(&stored.dequantize(device)?, wanted)? };
+                let held = if wanted == stored.dtype() {
+                    stored
+                } else {
+                    QTensor::quantize(&stored.dequantize(device)?, wanted)?
+                };
                 QMatMul::from_arc(Arc::new(held))?
             }
         }))
     }
 
     /// `x * W^T`, row by row.
-    pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
+    pub(super) fn forward(&self, x: &Tensor) -> candle_core::Result<Tensor> {
         self.0.forward(x)
     }
 
     /// The rows of the matrix named by `ids`, as f32.
-    pub fn rows(&self, ids: &Tensor) -> Result<Tensor> {
+    pub(super) fn rows(&self, ids: &Tensor) -> candle_core::Result<Tensor> {
         self.0.embedding(ids)
     }
 }

@@ -2,11 +2,13 @@
 
 mod byte_level;
 mod detokenizer;
+mod pieces;
 mod split;
 
 pub use detokenizer::Detokenizer;
 
 use crate::{error::Error, model::ModelFile};
+use pieces::Pieces;
 use std::collections::{BTreeSet, HashMap};
 use tokenizers::{AddedToken, models::bpe};
 
@@ -17,10 +19,11 @@ const ENDS: [&str; 8] =
 /// Kinds of tokens in `tokenizer.ggml.token_type`.
 const CONTROL: usize = 3;
 const USER_DEFINED: usize = 4;
+const BYTE: usize = 6;
 
 /// The tokenizer of a model file.
 pub struct Tokenizer {
-    encoder: tokenizers::Tokenizer,
+    encoder: Encoder,
     texts: Vec<String>,
     bytes: Vec<Vec<u8>>,
     ends: BTreeSet<u32>,
@@ -29,22 +32,32 @@ pub struct Tokenizer {
     adds_begin: bool,
 }
 
+/// How text becomes tokens.
+enum Encoder {
+    /// Byte-level vocabulary with merges.
+    Merges(Box<tokenizers::Tokenizer>),
+    /// SentencePiece vocabulary with scores.
+    Pieces(Pieces),
+}
+
 impl Tokenizer {
-    /// Builds the tokenizer; pre-tokenizing is taken from `tokenizer.ggml.pre`.
+    /// Builds the tokenizer that `tokenizer.ggml.model` and `tokenizer.ggml.pre` name.
     pub fn read(file: &ModelFile) -> Result<Self, Error> {
-        let kind = file.text("tokenizer.ggml.model")?;
-        if kind != "gpt2" {
-            return Err(Error::Unsupported {
-                what: "tokenizer.ggml.model".into(),
-                found: kind.into(),
-                supported: "gpt2 (byte-level BPE)",
-            });
-        }
+        let is_pieces = match file.text("tokenizer.ggml.model")? {
+            "gpt2" => false,
+            "llama" => true,
+            other => {
+                return Err(Error::Unsupported {
+                    what: "tokenizer.ggml.model".into(),
+                    found: other.into(),
+                    supported: "gpt2 (byte-level BPE), llama (SentencePiece)",
+                });
+            }
+        };
         let texts: Vec<String> = file.texts("tokenizer.ggml.tokens")?.into_iter().map(str::to_owned).collect();
         let kinds = file.numbers_if("tokenizer.ggml.token_type").unwrap_or_default();
         let kind = |id: usize| kinds.get(id).copied().unwrap_or(1);
-        let marked: Vec<usize> =
-            (0..texts.len()).filter(|&id| matches!(kind(id), CONTROL | USER_DEFINED)).collect();
+        let marked: Vec<usize> = (0..texts.len()).filter(|&id| matches!(kind(id), CONTROL | USER_DEFINED)).collect();
         let from_byte_level = byte_level::bytes_of_chars();
         let bytes = texts
             .iter()
@@ -52,20 +65,32 @@ impl Tokenizer {
             .map(|(id, text)| match kind(id) {
                 CONTROL => Vec::new(),
                 USER_DEFINED => text.clone().into_bytes(),
+                kind if is_pieces => pieces::decode(text, kind == BYTE),
                 _ => byte_level::decode(text, &from_byte_level),
             })
             .collect();
-        let id_at = |key: &str| file.number_if(key).filter(|&id| id < texts.len()).and_then(|id| u32::try_from(id).ok());
+        let id_at =
+            |key: &str| file.number_if(key).filter(|&id| id < texts.len()).and_then(|id| u32::try_from(id).ok());
         let end = id_at("tokenizer.ggml.eos_token_id");
         let named = ["tokenizer.ggml.eot_token_id", "tokenizer.ggml.eom_token_id"].into_iter().filter_map(id_at);
         let by_text = marked.iter().filter(|&&id| ENDS.contains(&texts[id].as_str())).map(|&id| to_id(id));
+        let encoder = if is_pieces {
+            let scores = file
+                .fractions_if("tokenizer.ggml.scores")
+                .ok_or_else(|| Error::Tokenizer("`tokenizer.ggml.scores` is missing".into()))?;
+            let unknown = id_at("tokenizer.ggml.unknown_token_id").unwrap_or(0);
+            let space_before = file.flag_if("tokenizer.ggml.add_space_prefix").unwrap_or(true);
+            Encoder::Pieces(Pieces::new(&texts, scores, &marked, unknown, space_before))
+        } else {
+            Encoder::Merges(Box::new(merges(file, &texts, &marked)?))
+        };
         Ok(Self {
-            encoder: encoder(file, &texts, &marked)?,
+            encoder,
             ends: named.chain(end).chain(by_text).collect(),
             begin: id_at("tokenizer.ggml.bos_token_id"),
             end,
-            // As llama.cpp does for byte-level vocabularies that do not say.
-            adds_begin: file.flag_if("tokenizer.ggml.add_bos_token").unwrap_or(false),
+            // As llama.cpp does for files that do not say.
+            adds_begin: file.flag_if("tokenizer.ggml.add_bos_token").unwrap_or(is_pieces),
             bytes,
             texts,
         })
@@ -73,8 +98,13 @@ impl Tokenizer {
 
     /// Tokens of `text`; texts of control tokens in it become those tokens.
     pub fn encode(&self, text: &str) -> Result<Vec<u32>, Error> {
-        let encoding = self.encoder.encode_fast(text, false).map_err(|fault| Error::Tokenizer(fault.to_string()))?;
-        Ok(encoding.get_ids().to_vec())
+        match &self.encoder {
+            Encoder::Pieces(pieces) => Ok(pieces.encode(text)),
+            Encoder::Merges(merges) => {
+                let encoding = merges.encode_fast(text, false).map_err(|fault| Error::Tokenizer(fault.to_string()))?;
+                Ok(encoding.get_ids().to_vec())
+            }
+        }
     }
 
     /// Tokens of a prompt: as [`encode`](Self::encode), after the begin token where the model wants one.
@@ -112,7 +142,7 @@ impl Tokenizer {
 }
 
 /// Byte-pair merging with the file's vocabulary and merges.
-fn encoder(file: &ModelFile, texts: &[String], marked: &[usize]) -> Result<tokenizers::Tokenizer, Error> {
+fn merges(file: &ModelFile, texts: &[String], marked: &[usize]) -> Result<tokenizers::Tokenizer, Error> {
     let fault = |fault: tokenizers::Error| Error::Tokenizer(fault.to_string());
     let pre = file.text_if("tokenizer.ggml.pre").unwrap_or("default");
     let ids: HashMap<&str, usize> = texts.iter().enumerate().map(|(id, text)| (text.as_str(), id)).collect();

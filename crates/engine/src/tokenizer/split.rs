@@ -3,14 +3,20 @@
 use crate::error::Error;
 use tokenizers::{
     PreTokenizerWrapper, SplitDelimiterBehavior,
-    pre_tokenizers::{byte_level::ByteLevel, digits::Digits, sequence::Sequence, split::{Split, SplitPattern}},
+    pre_tokenizers::{
+        byte_level::ByteLevel,
+        digits::Digits,
+        sequence::Sequence,
+        split::{Split, SplitPattern},
+    },
 };
 
 /// Words of Llama 3: contractions, letters, up to three digits, marks, line ends.
 const LLAMA3: &str = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+";
 
 /// Words of Qwen 2: as Llama 3, with single digits.
-const QWEN2: &str = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+";
+const QWEN2: &str =
+    r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+";
 
 /// The way of cutting that has this name.
 pub(super) fn by_name(pre: &str) -> Result<PreTokenizerWrapper, Error> {

@@ -1,8 +1,8 @@
 //! A memory in a map, which can be away.
 
-use chrono::{DateTime, Utc};
 use cherokee_gateway::memory::Memory;
 use cherokee_memory::{Cut, Entry, Error, Fingerprint, Put};
+use chrono::{DateTime, Utc};
 use futures::future::BoxFuture;
 use std::{
     collections::HashMap,
@@ -14,15 +14,15 @@ use std::{
 };
 
 #[derive(Default)]
-pub struct FakeMemory {
-    pub entries: Mutex<HashMap<Fingerprint, (Entry, Duration)>>,
-    pub cuts: Mutex<Vec<Cut>>,
-    pub asked: Mutex<usize>,
-    pub down: AtomicBool,
+pub(crate) struct FakeMemory {
+    pub(crate) entries: Mutex<HashMap<Fingerprint, (Entry, Duration)>>,
+    pub(crate) cuts: Mutex<Vec<Cut>>,
+    pub(crate) asked: Mutex<usize>,
+    pub(crate) down: AtomicBool,
 }
 
 impl FakeMemory {
-    pub fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.entries.lock().unwrap().len()
     }
 

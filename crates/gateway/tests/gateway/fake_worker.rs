@@ -19,7 +19,7 @@ use tokio::{net::TcpListener, sync::watch};
 
 /// What a worker does with a query. Its last act is repeated.
 #[derive(Clone, Debug)]
-pub enum Act {
+pub(crate) enum Act {
     /// Answers with this text, as the query asks: whole or as a stream of one delta a word.
     Say(&'static str),
     /// The same, cut by the limit of tokens.
@@ -42,24 +42,24 @@ pub enum Act {
 
 /// A query as a worker saw it.
 #[derive(Clone, Debug)]
-pub struct Seen {
-    pub path: String,
-    pub headers: HeaderMap,
-    pub body: Value,
+pub(crate) struct Seen {
+    pub(crate) path: String,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Value,
 }
 
 #[derive(Clone)]
-pub struct Worker {
-    pub address: String,
+pub(crate) struct Worker {
+    pub(crate) address: String,
     acts: Arc<Mutex<Vec<Act>>>,
     seen: Arc<Mutex<Vec<Seen>>>,
     gate: watch::Sender<bool>,
     /// Queries that are being answered.
-    pub running: watch::Sender<usize>,
+    pub(crate) running: watch::Sender<usize>,
 }
 
 impl Worker {
-    pub async fn start(acts: &[Act]) -> Self {
+    pub(crate) async fn start(acts: &[Act]) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let worker = Self {
             address: listener.local_addr().unwrap().to_string(),
@@ -74,12 +74,12 @@ impl Worker {
     }
 
     /// An address where nobody listens.
-    pub async fn nobody() -> String {
+    pub(crate) async fn nobody() -> String {
         TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap().to_string()
     }
 
     /// An address where every connection is closed as soon as a query came.
-    pub async fn dropper() -> String {
+    pub(crate) async fn dropper() -> String {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap().to_string();
         tokio::spawn(async move {
@@ -92,12 +92,12 @@ impl Worker {
         address
     }
 
-    pub fn seen(&self) -> Vec<Seen> {
+    pub(crate) fn seen(&self) -> Vec<Seen> {
         self.seen.lock().unwrap().clone()
     }
 
     /// Lets those go on that wait.
-    pub fn open(&self) {
+    pub(crate) fn open(&self) {
         self.gate.send_replace(true);
     }
 }
@@ -131,7 +131,9 @@ async fn answer(State(worker): State<Worker>, request: Request) -> Response {
     let chat = path.ends_with("chat/completions");
     let streams = body["stream"] == true;
     let usage = streams.then(|| body["stream_options"]["include_usage"] == true);
-    let say = |text, finish| if streams { speech(text, finish, chat, usage == Some(true)) } else { whole(text, finish, chat) };
+    let say = |text, finish| {
+        if streams { speech(text, finish, chat, usage == Some(true)) } else { whole(text, finish, chat) }
+    };
     match act {
         Act::Say(text) => say(text, "stop"),
         Act::Limit(text) => say(text, "length"),
@@ -145,10 +147,13 @@ async fn answer(State(worker): State<Worker>, request: Request) -> Response {
             response.headers_mut().extend(seconds.map(|seconds| (header::RETRY_AFTER, seconds.into())));
             response
         }
-        Act::BreakOff => parts(vec![Ok("{\"id\":".into()), Err(io::Error::other("broken"))], "application/json", running),
+        Act::BreakOff => {
+            parts(vec![Ok("{\"id\":".into()), Err(io::Error::other("broken"))], "application/json", running)
+        }
         Act::EndEarly(event) => parts(vec![Ok(event.into())], EVENTS, running),
         Act::CutAfter(event) => {
-            let parts_of = vec![Ok(event.into()), Ok("data: {\"choices\": [{\"ind".into()), Err(io::Error::other("broken"))];
+            let parts_of =
+                vec![Ok(event.into()), Ok("data: {\"choices\": [{\"ind".into()), Err(io::Error::other("broken"))];
             parts(parts_of, EVENTS, running)
         }
         Act::HangAfter(event) => {
@@ -158,7 +163,9 @@ async fn answer(State(worker): State<Worker>, request: Request) -> Response {
             });
             typed(Body::from_stream(body), EVENTS)
         }
-        Act::Raw(text, size) => parts(text.as_bytes().chunks(size).map(|part| Ok(part.into())).collect(), EVENTS, running),
+        Act::Raw(text, size) => {
+            parts(text.as_bytes().chunks(size).map(|part| Ok(part.into())).collect(), EVENTS, running)
+        }
     }
 }
 
@@ -185,7 +192,11 @@ fn parts(parts: Vec<io::Result<Bytes>>, kind: &'static str, running: Running) ->
 const USAGE: [(&str, u32); 3] = [("prompt_tokens", 7), ("completion_tokens", 4), ("total_tokens", 11)];
 
 fn usage() -> Value {
-    USAGE.into_iter().map(|(name, count)| (name.to_owned(), Value::from(count))).collect::<serde_json::Map<_, _>>().into()
+    USAGE
+        .into_iter()
+        .map(|(name, count)| (name.to_owned(), Value::from(count)))
+        .collect::<serde_json::Map<_, _>>()
+        .into()
 }
 
 fn whole(text: &str, finish: &str, chat: bool) -> Response {
@@ -196,7 +207,8 @@ fn whole(text: &str, finish: &str, chat: bool) -> Response {
         choice["text"] = json!(text);
     }
     let object = if chat { "chat.completion" } else { "text_completion" };
-    let body = json!({"id": "worker-1", "object": object, "created": 1, "model": "m", "choices": [choice], "usage": usage()});
+    let body =
+        json!({"id": "worker-1", "object": object, "created": 1, "model": "m", "choices": [choice], "usage": usage()});
     typed(Body::from(body.to_string()), "application/json")
 }
 
@@ -213,10 +225,15 @@ fn speech(text: &'static str, finish: &str, chat: bool, with_usage: bool) -> Res
         send(json!([{"index": 0, "delta": {"role": "assistant"}, "finish_reason": null}]), Value::Null);
     }
     for word in text.split_inclusive(' ') {
-        let choice = if chat { json!({"index": 0, "delta": {"content": word}}) } else { json!({"index": 0, "text": word}) };
+        let choice =
+            if chat { json!({"index": 0, "delta": {"content": word}}) } else { json!({"index": 0, "text": word}) };
         send(json!([choice]), Value::Null);
     }
-    let last = if chat { json!({"index": 0, "delta": {}, "finish_reason": finish}) } else { json!({"index": 0, "text": "", "finish_reason": finish}) };
+    let last = if chat {
+        json!({"index": 0, "delta": {}, "finish_reason": finish})
+    } else {
+        json!({"index": 0, "text": "", "finish_reason": finish})
+    };
     send(json!([last]), Value::Null);
     if with_usage {
         send(json!([]), usage());

@@ -42,7 +42,11 @@ async fn a_stream_that_breaks_before_its_first_data_is_replaced() {
         let backup = Worker::start(&[Act::Say("hi there")]).await;
         let house = Plan::new(&[("conscious", &conscious.address), ("backup", &backup.address)]).start().await;
         let answer = house.client.chat(&hello_stream()).await;
-        assert_eq!((answer.content().as_str(), answer.header("x-cherokee-reason")), ("hi there", "fallback"), "{act:?}");
+        assert_eq!(
+            (answer.content().as_str(), answer.header("x-cherokee-reason")),
+            ("hi there", "fallback"),
+            "{act:?}"
+        );
     }
 }
 
@@ -59,13 +63,17 @@ async fn an_awake_dream_worker_takes_the_overflow() {
     let full = Worker::start(&[Act::Status(429, Some(3))]).await;
     let dream = Worker::start(&[Act::Say("zzz")]).await;
     let workers = [("conscious", &*full.address), ("backup", &full.address), ("dream", &dream.address)];
-    let house = Plan::new(&workers).change(|layout| layout.roles.get_mut("dream").unwrap().state = RoleState::Awake).start().await;
+    let house = Plan::new(&workers)
+        .change(|layout| layout.roles.get_mut("dream").unwrap().state = RoleState::Awake)
+        .start()
+        .await;
     assert_eq!(house.client.chat(&hello()).await.way(), ["subconscious", "dream", "overflow", "miss"]);
 }
 
 #[tokio::test]
 async fn when_everybody_is_full_the_client_is_told_at_once_and_for_how_long() {
-    let (first, second) = (Worker::start(&[Act::Status(429, Some(3))]).await, Worker::start(&[Act::Status(429, Some(5))]).await);
+    let (first, second) =
+        (Worker::start(&[Act::Status(429, Some(3))]).await, Worker::start(&[Act::Status(429, Some(5))]).await);
     let house = Plan::new(&[("conscious", &first.address), ("backup", &second.address)]).start().await;
     let answer = house.client.chat(&hello()).await;
     assert_eq!((answer.status.as_u16(), answer.code(), answer.header("retry-after")), (429, json!("queue_full"), "5"));

@@ -31,31 +31,31 @@ use tokio::{
 };
 
 /// What a test may set before the gateway starts.
-pub struct Plan {
-    pub layout: Option<Layout>,
-    pub workers: Table,
-    pub door: Door,
-    pub places: usize,
-    pub hold: Duration,
-    pub idle: Duration,
-    pub ending: Ending,
+pub(crate) struct Plan {
+    pub(crate) layout: Option<Layout>,
+    pub(crate) workers: Table,
+    pub(crate) door: Door,
+    pub(crate) places: usize,
+    pub(crate) hold: Duration,
+    pub(crate) idle: Duration,
+    pub(crate) ending: Ending,
 }
 
-pub struct House {
-    pub client: Client,
-    pub address: SocketAddr,
-    pub memory: Arc<FakeMemory>,
-    pub layout: watch::Sender<Option<Arc<Layout>>>,
-    pub workers: watch::Sender<Option<Arc<Table>>>,
-    pub stop: Option<oneshot::Sender<()>>,
-    pub serving: JoinHandle<()>,
+pub(crate) struct House {
+    pub(crate) client: Client,
+    pub(crate) address: SocketAddr,
+    pub(crate) memory: Arc<FakeMemory>,
+    pub(crate) layout: watch::Sender<Option<Arc<Layout>>>,
+    pub(crate) workers: watch::Sender<Option<Arc<Table>>>,
+    pub(crate) stop: Option<oneshot::Sender<()>>,
+    pub(crate) serving: JoinHandle<()>,
 }
 
-pub const BODY_LIMIT: usize = 4096;
+pub(crate) const BODY_LIMIT: usize = 4096;
 
 impl Plan {
     /// Workers by slot; everybody of the layer layout but the dream worker is awake.
-    pub fn new(workers: &[(&str, &str)]) -> Self {
+    pub(crate) fn new(workers: &[(&str, &str)]) -> Self {
         let mut table = Table::new();
         for (slot, address) in workers {
             table.entry((*slot).to_owned()).or_insert_with(BTreeSet::new).insert((*address).to_owned());
@@ -71,12 +71,12 @@ impl Plan {
         }
     }
 
-    pub fn change(mut self, change: impl FnOnce(&mut Layout)) -> Self {
+    pub(crate) fn change(mut self, change: impl FnOnce(&mut Layout)) -> Self {
         change(self.layout.as_mut().unwrap());
         self
     }
 
-    pub async fn start(self) -> House {
+    pub(crate) async fn start(self) -> House {
         let (layout, layouts) = watch::channel(self.layout.map(Arc::new));
         let (workers, table) = watch::channel(Some(Arc::new(self.workers)));
         let memory = Arc::new(FakeMemory::default());
@@ -115,29 +115,29 @@ impl Plan {
 }
 
 impl House {
-    pub fn set_workers(&self, workers: &[(&str, &str)]) {
+    pub(crate) fn set_workers(&self, workers: &[(&str, &str)]) {
         self.workers.send_replace(Some(Arc::new(Plan::new(workers).workers)));
     }
 
     /// The gateway's figures.
-    pub async fn metrics(&self) -> String {
+    pub(crate) async fn metrics(&self) -> String {
         self.client.get("/metrics").await.text
     }
 }
 
 /// A chat that asks for the default route.
-pub fn hello() -> Value {
+pub(crate) fn hello() -> Value {
     json!({"model": "default", "messages": [{"role": "user", "content": "hello"}]})
 }
 
 /// The same as a stream.
-pub fn hello_stream() -> Value {
+pub(crate) fn hello_stream() -> Value {
     let mut body = hello();
     body["stream"] = json!(true);
     body
 }
 
-pub fn layer_layout() -> Layout {
+pub(crate) fn layer_layout() -> Layout {
     let role = |layer, backs: &[&str], slot: &str| Role {
         layer,
         model: "resonance".into(),
@@ -149,7 +149,12 @@ pub fn layer_layout() -> Layout {
         backs: backs.iter().map(|name| (*name).to_owned()).collect(),
         overflow: layer == Layer::Subconscious,
     };
-    let slot = |name: &str| Slot { node: "n".into(), device: format!("GPU-{name}"), models: vec!["resonance".into()], on: true };
+    let slot = |name: &str| Slot {
+        node: "n".into(),
+        device: format!("GPU-{name}"),
+        models: vec!["resonance".into()],
+        on: true,
+    };
     let mut dream = role(Layer::Subconscious, &[], "dream");
     dream.state = RoleState::Asleep;
     Layout {
@@ -168,7 +173,7 @@ pub fn layer_layout() -> Layout {
 }
 
 /// Waits until `holds`, or fails.
-pub async fn eventually(what: &str, holds: impl Fn() -> bool) {
+pub(crate) async fn eventually(what: &str, holds: impl Fn() -> bool) {
     let waiting = async {
         while !holds() {
             tokio::time::sleep(Duration::from_millis(5)).await;

@@ -57,7 +57,10 @@ async fn an_entry_knows_where_it_came_from() {
     stored(&house, "stored").await;
     let (entry, time_to_live) = house.memory.entries.lock().unwrap().values().next().unwrap().clone();
     assert_eq!((entry.provenance, entry.version, entry.device.as_deref()), (Provenance::Day, 1, Some("GPU-conscious")));
-    assert_eq!([&*entry.tenant, &entry.model, &entry.revision, &entry.role], ["default", "resonance", "r1", "conscious"]);
+    assert_eq!(
+        [&*entry.tenant, &entry.model, &entry.revision, &entry.role],
+        ["default", "resonance", "r1", "conscious"]
+    );
     assert_eq!(time_to_live, Duration::from_secs(3600));
 }
 
@@ -131,13 +134,11 @@ async fn no_tenant_sees_the_entries_of_another() {
     plan.door = Door::Keys(watch::channel(Arc::new(Keys::read(folder.path()).unwrap())).1);
     let house = plan.start().await;
     let client = |tenant| Client::new(house.address).with("authorization", &format!("Bearer sk-{tenant}"));
-    for (tenant, memory) in [("traders", "miss"), ("council", "miss"), ("traders", "hit"), ("council", "hit")] {
+    for (tenant, memory, entries) in
+        [("traders", "miss", 1), ("council", "miss", 2), ("traders", "hit", 2), ("council", "hit", 2)]
+    {
         assert_eq!(client(tenant).chat(&hello()).await.header("x-cherokee-memory"), memory, "{tenant}");
-        let enough = if memory == "miss" && tenant == "traders" { 1 } else { house.memory.len().max(1) };
-        eventually("stored", || house.memory.len() >= enough).await;
-        if (tenant, memory) == ("council", "miss") {
-            eventually("stored", || house.memory.len() == 2).await;
-        }
+        eventually("what was answered is stored", || house.memory.len() == entries).await;
     }
 }
 

@@ -43,12 +43,21 @@ async fn a_completion_goes_the_same_way() {
 
 #[tokio::test]
 async fn models_are_listed_once_each_and_found_by_name() {
-    let house = Plan::new(&[]).change(|layout| layout.roles.get_mut("backup").unwrap().model_names = vec!["org/spare".into()]).start().await;
+    let house = Plan::new(&[])
+        .change(|layout| layout.roles.get_mut("backup").unwrap().model_names = vec!["org/spare".into()])
+        .start()
+        .await;
     let list = house.client.get("/v1/models").await.json();
     let names: Vec<_> = list["data"].as_array().unwrap().iter().map(|card| card["id"].as_str().unwrap()).collect();
-    assert_eq!((list["object"].as_str(), names), (Some("list"), vec!["backup", "conscious", "dream", "org/spare", "resonance"]));
+    assert_eq!(
+        (list["object"].as_str(), names),
+        (Some("list"), vec!["backup", "conscious", "dream", "org/spare", "resonance"])
+    );
     let card = house.client.get("/v1/models/org/spare").await.json();
-    assert_eq!((&card["id"], &card["object"], &card["owned_by"]), (&json!("org/spare"), &json!("model"), &json!("cherokee")));
+    assert_eq!(
+        (&card["id"], &card["object"], &card["owned_by"]),
+        (&json!("org/spare"), &json!("model"), &json!("cherokee"))
+    );
     let missing = house.client.get("/v1/models/gpt-4o").await;
     assert_eq!((missing.status.as_u16(), missing.code()), (404, json!("model_not_found")));
 }

@@ -10,7 +10,8 @@ use http_body_util::BodyExt;
 use serde_json::{Value, json};
 use std::time::Duration;
 
-const FIRST: &str = "data: {\"choices\": [{\"index\": 0, \"delta\": {\"role\": \"assistant\", \"content\": \"half an \"}}]}\n\n";
+const FIRST: &str =
+    "data: {\"choices\": [{\"index\": 0, \"delta\": {\"role\": \"assistant\", \"content\": \"half an \"}}]}\n\n";
 
 async fn house(act: Act) -> (House, Worker) {
     let worker = Worker::start(&[act]).await;

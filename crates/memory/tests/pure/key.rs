@@ -160,7 +160,10 @@ fn what_must_not_be_remembered_is_bypassed_with_its_reason() {
     assert_eq!(chat(json!({"logprobs": true})), "log-probabilities");
     assert_eq!(chat(json!({"top_logprobs": 2})), "log-probabilities");
     assert_eq!(chat(json!({"modalities": ["text", "audio"]})), "content is not text");
-    assert_eq!(chat(json!({"messages": [{"role": "user", "content": [{"type": "image_url", "image_url": {}}]}]})), "content is not text");
+    assert_eq!(
+        chat(json!({"messages": [{"role": "user", "content": [{"type": "image_url", "image_url": {}}]}]})),
+        "content is not text"
+    );
     assert_eq!(chat(json!({"messages": [{"role": "tool", "content": "4"}]})), "tools");
     assert_eq!(chat(json!({"messages": [{"role": "assistant", "tool_calls": []}]})), "tools");
 }

@@ -38,8 +38,22 @@ pub fn gaps_of_a_week(calendars: &[&Activation]) -> Option<Vec<[(u32, u32); 2]>>
     // The second week day of the stretch on, so that windows which began the day before are in it.
     let from = monday() + TimeDelta::days(1);
     let week = Interval { from, until: from + TimeDelta::days(7) };
-    let place = |t: DateTime<Utc>| (t.weekday().num_days_from_monday(), u32::try_from(t.time().signed_duration_since(chrono::NaiveTime::MIN).num_minutes()).unwrap_or(0));
-    let gaps = span::subtract(&[week], &span::merge(awake));
+    let place = |t: DateTime<Utc>| {
+        (
+            t.weekday().num_days_from_monday(),
+            u32::try_from(t.time().signed_duration_since(chrono::NaiveTime::MIN).num_minutes()).unwrap_or(0),
+        )
+    };
+    let mut gaps = span::subtract(&[week], &span::merge(awake));
+    // A gap over the seam of the week is one gap.
+    if let [first, .., last] = gaps[..]
+        && (first.from, last.until) == (week.from, week.until)
+    {
+        gaps.remove(0);
+        if let Some(joined) = gaps.last_mut() {
+            joined.until = first.until + TimeDelta::days(7);
+        }
+    }
     Some(gaps.into_iter().map(|g| [place(g.from), place(g.until)]).collect())
 }
 

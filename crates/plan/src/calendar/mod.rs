@@ -38,7 +38,9 @@ pub enum ScheduleError {
         fault: String,
     },
     /// Minute or hour is a list, a range or a star.
-    #[error("`{schedule}` must have plain numbers as minute and hour, as `0 2 * * *`: give a window of its own for each start")]
+    #[error(
+        "`{schedule}` must have plain numbers as minute and hour, as `0 2 * * *`: give a window of its own for each start"
+    )]
     NotOneStart {
         /// The line.
         schedule: String,
@@ -106,7 +108,13 @@ pub(crate) fn horizons(now: DateTime<Utc>, back: TimeDelta) -> impl Iterator<Ite
 
 /// Whether a search over `span` that found no edge of this calendar ends there: nothing after it can change anything, the stretch is the
 /// longest, or the role is awake for more than a year without a pause. Only who sleeps may have a rare date ahead.
-pub(crate) fn is_settled(activation: &Activation, wake: &[Interval], span: Interval, now: DateTime<Utc>, awake: bool) -> bool {
+pub(crate) fn is_settled(
+    activation: &Activation,
+    wake: &[Interval],
+    span: Interval,
+    now: DateTime<Utc>,
+    awake: bool,
+) -> bool {
     let days = (span.until - now).num_days();
     let rare = matches!(activation, Activation::Scheduled(windows) if !windows.is_empty());
     let past_wakes = wake.iter().all(|w| w.until < span.until - TimeDelta::days(1));

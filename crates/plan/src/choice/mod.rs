@@ -5,7 +5,7 @@
 mod words;
 
 use crate::{
-    Mib, Plan,
+    Mib,
     fleet::{Access, DeviceId, Fleet, Holder, Node},
     group::Group,
     intent::{ClusterId, DeviceChoice, Intent, Placement},
@@ -85,9 +85,10 @@ impl<'a> Scene<'a> {
         if usable.is_empty() {
             return Err(words::node_not_usable(group, matching.len()));
         }
-        let on_nodes = self.keep(0..self.places.len(), |p| usable.contains(p.id.node.as_str()) && p.node.access != Access::None);
+        let on_nodes =
+            self.keep(0..self.places.len(), |p| usable.contains(p.id.node.as_str()) && p.node.access != Access::None);
         if on_nodes.is_empty() {
-            return Err(words::no_gpu(group, self.pins_indexes(group)));
+            return Err(words::no_gpu(group));
         }
         let once = self.keep(on_nodes, |p| p.node.access != Access::Twice);
         if once.is_empty() {
@@ -111,7 +112,8 @@ impl<'a> Scene<'a> {
         if fitting.is_empty() {
             return Err(words::too_small(group, largest));
         }
-        let holders: BTreeSet<bool> = fitting.iter().map(|p| matches!(self.places[*p].holder, Holder::Foreign)).collect();
+        let holders: BTreeSet<bool> =
+            fitting.iter().map(|p| matches!(self.places[*p].holder, Holder::Foreign)).collect();
         let (count, first) = (fitting.len(), fitting[0]);
         let free = self.keep(fitting, |p| !self.is_held_by_others(p));
         if free.is_empty() {
@@ -143,7 +145,12 @@ impl<'a> Scene<'a> {
 
     fn matching_nodes(&self, group: &Group<'_>) -> BTreeMap<&'a str, &'a Node> {
         let fits = |name: &str, node: &Node| group.roles.iter().all(|m| node_matches(&m.role.placement, name, node));
-        self.fleet.nodes.iter().filter(|(name, node)| fits(name, node)).map(|(name, node)| (name.as_str(), node)).collect()
+        self.fleet
+            .nodes
+            .iter()
+            .filter(|(name, node)| fits(name, node))
+            .map(|(name, node)| (name.as_str(), node))
+            .collect()
     }
 
     /// Under the device plugin the kubelet picks: a device may be named only where this cluster takes all of the node, and a
@@ -157,7 +164,10 @@ impl<'a> Scene<'a> {
             None => true,
             Some(DeviceChoice::Product(_)) => here.iter().all(|p| p.product == place.product),
             Some(DeviceChoice::Index(_) | DeviceChoice::Uuid(_)) => {
-                let pinned = self.groups.iter().filter(|g| g.roles.iter().any(|m| m.role.placement.node.as_ref() == Some(&place.id.node)));
+                let pinned = self
+                    .groups
+                    .iter()
+                    .filter(|g| g.roles.iter().any(|m| m.role.placement.node.as_ref() == Some(&place.id.node)));
                 pinned.count() >= here.len() && !here.iter().any(|p| self.is_held_by_others(p))
             }
         })
@@ -175,11 +185,6 @@ impl<'a> Scene<'a> {
                 place.index == index || vanished
             }
         }
-    }
-
-    /// Whether the group's roles name more indexes of a node than it has devices, through those of other groups too.
-    fn pins_indexes(&self, group: &Group<'_>) -> bool {
-        group.roles.iter().any(|m| matches!(m.role.placement.device, Some(DeviceChoice::Index(_) | DeviceChoice::Uuid(_))))
     }
 
     /// Whether somebody who is not this cluster holds it.
@@ -214,7 +219,8 @@ impl<'a> Scene<'a> {
         // Fewer devices than indexes named on the node: one that was there has gone, or never was.
         let named = self.indexes_named(&first.id.node);
         let there = self.places.iter().filter(|p| p.id.node == first.id.node).count();
-        if self.pins_indexes(group) && named > there {
+        let by_index = group.roles.iter().any(|m| matches!(m.role.placement.device, Some(DeviceChoice::Index(_))));
+        if by_index && named > there {
             return words::fewer_than_named(group, &first.id.node, there, by);
         }
         words::in_use(group, candidates.len(), by)
@@ -236,7 +242,7 @@ impl<'a> Scene<'a> {
 }
 
 /// Whether a node is one that a placement names.
-pub(crate) fn node_matches(placement: &Placement, name: &str, node: &Node) -> bool {
+fn node_matches(placement: &Placement, name: &str, node: &Node) -> bool {
     placement.node.as_deref().is_none_or(|n| n == name)
         && placement.node_selector.iter().all(|(key, value)| node.labels.get(key) == Some(value))
 }
@@ -253,8 +259,11 @@ pub(crate) fn cpu_node(scene: &Scene<'_>, group: &Group<'_>) -> Result<String, (
     }
     let holds = |node: &str| {
         let id = DeviceId { node: node.to_owned(), uuid: CPU.into() };
-        let name = group.parts.iter().map(|p| p.slot(&scene.intent.cluster.name, &id)).next();
-        group.roles.iter().any(|m| scene.intent.serving.get(m.name).is_some_and(|s| name.as_ref().is_some_and(|n| s.contains(n))))
+        let name = group.parts.first().map(|p| p.slot(&scene.intent.cluster.name, &id));
+        group
+            .roles
+            .iter()
+            .any(|m| scene.intent.serving.get(m.name).is_some_and(|s| name.as_ref().is_some_and(|n| s.contains(n))))
     };
     let usable: Vec<&str> = matching.iter().filter(|(_, n)| n.usable).map(|(name, _)| *name).collect();
     match usable.iter().find(|n| holds(n)).or(usable.first()) {
@@ -265,11 +274,4 @@ pub(crate) fn cpu_node(scene: &Scene<'_>, group: &Group<'_>) -> Result<String, (
 
 fn is_same(a: &ClusterId, b: &ClusterId) -> bool {
     (&a.uid, &a.namespace, &a.name) == (&b.uid, &b.namespace, &b.name)
-}
-
-impl Plan {
-    /// Roles that wait for a place.
-    pub fn waiting(&self) -> impl Iterator<Item = (&String, &crate::outcome::Waits)> {
-        self.roles.iter().filter_map(|(name, role)| role.waits.as_ref().map(|w| (name, w)))
-    }
 }

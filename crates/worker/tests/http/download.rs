@@ -56,9 +56,9 @@ async fn answer(State(files): State<Files>, headers: HeaderMap) -> Response {
     let range = read(header::RANGE);
     files.asked.lock().expect("no panic").push((range.clone(), read(header::AUTHORIZATION)));
     let total = files.content.len();
-    let from = range.filter(|_| files.knows_ranges).and_then(|range| {
-        range.strip_prefix("bytes=")?.strip_suffix('-')?.parse::<usize>().ok()
-    });
+    let from = range
+        .filter(|_| files.knows_ranges)
+        .and_then(|range| range.strip_prefix("bytes=")?.strip_suffix('-')?.parse::<usize>().ok());
     let begin = from.unwrap_or(0);
     if begin >= total {
         return StatusCode::RANGE_NOT_SATISFIABLE.into_response();

@@ -20,10 +20,8 @@ fn a_simulated_gpu_that_was_not_given_ends_in_the_same_way() {
 #[tokio::test]
 async fn a_simulated_gpu_is_reported_as_one() {
     let uuid = "GPU-00000000-0000-0000-0000-000000000001";
-    let worker = Worker::start(
-        &["--model", &model_argument(), "--device", "simulated"],
-        &[("NVIDIA_VISIBLE_DEVICES", uuid)],
-    );
+    let worker =
+        Worker::start(&["--model", &model_argument(), "--device", "simulated"], &[("NVIDIA_VISIBLE_DEVICES", uuid)]);
     assert_eq!(worker.get("/healthz").await.status(), 200);
     worker.logged("serving");
     let status: Value = worker.get("/status").await.json().await.expect("JSON");

@@ -7,9 +7,9 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	netv1 "k8s.io/api/networking/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/util/intstr"
-	"k8s.io/client-go/informers"
-	"k8s.io/client-go/kubernetes/fake"
+	"k8s.io/client-go/tools/cache"
 )
 
 func pod(name, node, ip string, labels map[string]string) *corev1.Pod {
@@ -22,9 +22,10 @@ func pod(name, node, ip string, labels map[string]string) *corev1.Pod {
 }
 
 func TestAnIsolatedPodOfThisNodeAcceptsOnlyWhatAPolicyAllows(t *testing.T) {
-	f := informers.NewSharedInformerFactory(fake.NewSimpleClientset(), 0)
-	v := view{node: "perch", pods: f.Core().V1().Pods().Informer(), namespaces: f.Core().V1().Namespaces().Informer(),
-		policies: f.Networking().V1().NetworkPolicies().Informer()}
+	store := func(of runtime.Object) cache.SharedIndexInformer {
+		return cache.NewSharedIndexInformer(&cache.ListWatch{}, of, 0, nil)
+	}
+	v := view{node: "perch", pods: store(&corev1.Pod{}), namespaces: store(&corev1.Namespace{}), policies: store(&netv1.NetworkPolicy{})}
 	for _, p := range []*corev1.Pod{
 		pod("web", "perch", "10.0.0.1", map[string]string{"app": "web"}),
 		pod("friend", "pike", "10.0.1.1", map[string]string{"app": "friend"}),

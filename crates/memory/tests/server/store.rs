@@ -1,10 +1,9 @@
 //! The store on a real redis-server.
 
-
-
+use crate::support::{Redis, eventually};
 use cherokee_memory::{
-    Answer, Asked, Cut, Endpoint, Entry, Error, Fingerprint, Heat, Key, Options, Provenance, Put, Removal, Store, Verdict, cut,
-    heat::DEFAULT_HALF_LIFE, key::judge,
+    Answer, Asked, Cut, Endpoint, Entry, Error, Fingerprint, Heat, Key, Options, Provenance, Put, Removal, Store,
+    Verdict, cut, heat::DEFAULT_HALF_LIFE, key::judge,
 };
 use cherokee_wire::openai::{FinishReason, Usage};
 use chrono::{DateTime, TimeDelta, Utc};
@@ -13,7 +12,6 @@ use std::{
     collections::BTreeSet,
     time::{Duration, Instant},
 };
-use crate::support::{Redis, eventually};
 
 const WEEK: Duration = Duration::from_secs(7 * 86_400);
 
@@ -135,7 +133,8 @@ async fn redis_and_rust_agree_on_heat() {
 async fn what_is_used_is_hotter_than_what_is_not() {
     let redis = Redis::start(&[]).await;
     let store = redis.store().await;
-    let (a, b, c) = (remember(&store, "a", now()).await, remember(&store, "b", now()).await, remember(&store, "c", now()).await);
+    let (a, b, c) =
+        (remember(&store, "a", now()).await, remember(&store, "b", now()).await, remember(&store, "c", now()).await);
     store.recall(&b, now()).await.unwrap();
     store.recall(&b, now()).await.unwrap();
     assert!(store.touch(&c, 1, now()).await.unwrap());

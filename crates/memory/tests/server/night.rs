@@ -1,14 +1,12 @@
 //! Nights on a real redis-server: every item once, whoever dies.
 
-
-
+use crate::support::Redis;
 use cherokee_memory::{
     Fingerprint, Store,
     night::{Claim, Item, Kind, Night, Outcome, Skip},
 };
 use chrono::{DateTime, TimeDelta, Utc};
 use std::time::Duration;
-use crate::support::Redis;
 
 const HOLD: Duration = Duration::from_secs(60);
 const GPU: Duration = Duration::from_millis(250);
@@ -37,7 +35,9 @@ async fn items_come_in_their_order_each_once_and_the_record_counts_them() {
     let store = redis.store().await;
     let night = open(&store, 3).await;
     assert_eq!((night.id.as_str(), night.planned, night.finished), ("2026-11-18-dream-1", 3, None));
-    for (number, outcome) in [(0, Outcome::Improved), (1, Outcome::Skipped(Skip::Same)), (2, Outcome::Skipped(Skip::StillCut))] {
+    for (number, outcome) in
+        [(0, Outcome::Improved), (1, Outcome::Skipped(Skip::Same)), (2, Outcome::Skipped(Skip::StillCut))]
+    {
         assert_eq!(store.claim(&night.id, "a", HOLD, now()).await.unwrap(), Claim::Item(item(number)));
         assert!(store.finish(&night.id, item(number), outcome, GPU, now()).await.unwrap());
         assert!(!store.finish(&night.id, item(number), outcome, Duration::ZERO, now()).await.unwrap(), "only once");
@@ -90,8 +90,13 @@ async fn of_two_runners_that_open_a_night_one_does_and_both_get_it() {
     let first = open(&store, 1).await;
     let second = store.open_night(None, &header(None), &[item(7), item(8)], now()).await.unwrap().unwrap();
     assert_eq!((&first.id, second.planned), (&second.id, 1));
-    let next = store.open_night(Some(&first.id), &header(Some("2026-11-19T06:00:00Z")), &[], now()).await.unwrap().unwrap();
-    assert_eq!((next.id.as_str(), next.finished), ("2026-11-18-dream-2", Some(now().timestamp())), "nothing to do is done");
+    let next =
+        store.open_night(Some(&first.id), &header(Some("2026-11-19T06:00:00Z")), &[], now()).await.unwrap().unwrap();
+    assert_eq!(
+        (next.id.as_str(), next.finished),
+        ("2026-11-18-dream-2", Some(now().timestamp())),
+        "nothing to do is done"
+    );
     store.move_night_end(&next.id, None).await.unwrap();
     let nights = store.nights(9).await.unwrap();
     assert_eq!(nights.iter().filter(|night| night.until.is_none()).count(), 2);

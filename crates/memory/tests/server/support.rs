@@ -83,9 +83,9 @@ where
     F: Fn() -> Fut,
     Fut: Future<Output = bool>,
 {
-    let deadline = Instant::now() + Duration::from_secs(20);
+    let deadline = Instant::now() + Duration::from_secs(60);
     while !condition().await {
-        assert!(Instant::now() < deadline, "the condition did not come true within 20 s");
+        assert!(Instant::now() < deadline, "the condition did not come true within 60 s");
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
 }

@@ -1,0 +1,63 @@
+//! The way to the API server, as kubectl would go.
+
+use super::Fault;
+use cherokee_api::CherokeeCluster;
+use kube::{
+    Api, Client, Config,
+    config::{KubeConfigOptions, Kubeconfig},
+};
+
+/// Which cluster and namespace.
+#[derive(clap::Args)]
+pub(crate) struct Place {
+    /// Namespace of the CherokeeCluster; default: that of the context
+    #[arg(short, long, global = true)]
+    pub(crate) namespace: Option<String>,
+    /// Context of the kubeconfig
+    #[arg(long, global = true)]
+    pub(crate) context: Option<String>,
+}
+
+/// A client and the namespace that is meant.
+pub(crate) struct Server {
+    pub(crate) client: Client,
+    pub(crate) namespace: String,
+}
+
+impl Place {
+    /// Goes there.
+    pub(crate) async fn connect(&self) -> Result<Server, Fault> {
+        let config = self.config().await?;
+        let namespace = self.namespace.clone().unwrap_or_else(|| config.default_namespace.clone());
+        Ok(Server { client: Client::try_from(config)?, namespace })
+    }
+
+    async fn config(&self) -> Result<Config, Fault> {
+        let Some(context) = &self.context else {
+            return Config::infer().await.map_err(|error| {
+                Fault::new(format!("no way to a cluster: {error}"))
+                    .hint("set KUBECONFIG, or plan offline with -f and --gpus")
+            });
+        };
+        let file = Kubeconfig::read().map_err(Fault::new)?;
+        let options = KubeConfigOptions { context: Some(context.clone()), ..KubeConfigOptions::default() };
+        Config::from_custom_kubeconfig(file, &options)
+            .await
+            .map_err(|error| Fault::new(format!("context `{context}`: {error}")))
+    }
+}
+
+impl Server {
+    pub(crate) fn clusters(&self) -> Api<CherokeeCluster> {
+        Api::namespaced(self.client.clone(), &self.namespace)
+    }
+
+    /// The CherokeeCluster of that name.
+    pub(crate) async fn cluster(&self, name: &str) -> Result<CherokeeCluster, Fault> {
+        let found = self.clusters().get_opt(name).await?;
+        found.ok_or_else(|| {
+            Fault::new(format!("no CherokeeCluster `{name}` in namespace `{}`", self.namespace))
+                .hint("kubectl get ckc --all-namespaces lists all")
+        })
+    }
+}

@@ -1,0 +1,71 @@
+//! The plugin: one folder or file a verb, one way to the API server ([`connect`]), one printer ([`printer`]).
+
+mod connect;
+mod dream;
+mod plan;
+mod printer;
+mod query;
+mod status;
+
+use clap::{Parser, Subcommand};
+use connect::Place;
+use std::{fmt::Display, process::ExitCode};
+
+/// Looks after CherokeeClusters
+#[derive(Parser)]
+#[command(name = "kubectl cherokee", bin_name = "kubectl cherokee", version)]
+pub(crate) struct Args {
+    #[command(flatten)]
+    place: Place,
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Subcommand)]
+enum Verb {
+    /// Who is awake where, why somebody waits, and what changes next
+    Status(status::Args),
+    /// What would be placed where: by a file, by a live cluster, or without any cluster
+    Plan(plan::Args),
+    /// Wake a dream worker outside its windows, or send it back to sleep
+    Dream(dream::Args),
+    /// Ask one question, and see who answered and how fast
+    Query(query::Args),
+}
+
+/// Why a verb ended, for a person: names and numbers, and if there is one, the next step.
+#[derive(Debug)]
+pub(crate) struct Fault {
+    pub(crate) message: String,
+    pub(crate) hint: Option<String>,
+}
+
+impl Fault {
+    fn new(message: impl Display) -> Self {
+        Self { message: message.to_string(), hint: None }
+    }
+
+    fn hint(self, hint: impl Display) -> Self {
+        Self { hint: Some(hint.to_string()), ..self }
+    }
+}
+
+impl From<kube::Error> for Fault {
+    fn from(error: kube::Error) -> Self {
+        match &error {
+            kube::Error::Api(status) => Self::new(&status.message),
+            _ => Self::new(format!("the API server does not answer: {error}")),
+        }
+    }
+}
+
+/// Does what was asked; the exit code is the verb's.
+pub(crate) async fn run(args: Args) -> Result<ExitCode, Fault> {
+    let place = args.place;
+    match args.verb {
+        Verb::Status(args) => status::run(&place, &args).await.map(|()| ExitCode::SUCCESS),
+        Verb::Plan(args) => plan::run(&place, &args).await,
+        Verb::Dream(args) => dream::run(&place, &args).await.map(|()| ExitCode::SUCCESS),
+        Verb::Query(args) => query::run(&place, &args).await.map(|()| ExitCode::SUCCESS),
+    }
+}

@@ -1,1 +1,0 @@
-//! The programs: kubectl-cherokee and the multi-call binary.

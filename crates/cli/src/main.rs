@@ -1,0 +1,143 @@
+//! One program for all parts but the worker: `cherokee operator`, `gateway`, `autonomic`, `dream`; called as `kubectl-cherokee`
+//! it is the plugin of kubectl, also as `cherokee kubectl`.
+
+mod kubectl;
+mod log;
+
+use clap::{Parser, Subcommand};
+use std::{error::Error, ffi::OsString, path::Path, process::ExitCode};
+
+/// Places the roles of language models on single GPUs
+#[derive(Parser)]
+#[command(name = "cherokee", version)]
+struct Cherokee {
+    #[command(subcommand)]
+    program: Program,
+}
+
+#[derive(Subcommand)]
+enum Program {
+    /// Keep all CherokeeClusters as they are wanted
+    Operator(cherokee_operator::Args),
+    /// Answer queries for one CherokeeCluster
+    Gateway {
+        #[command(flatten)]
+        args: cherokee_gateway::Args,
+        #[command(flatten)]
+        log: log::Args,
+    },
+    /// Tend the muscle memory of one CherokeeCluster
+    Autonomic {
+        #[command(flatten)]
+        args: cherokee_autonomic::Args,
+        #[command(flatten)]
+        log: log::Args,
+    },
+    /// Dream beside a worker
+    Dream {
+        #[command(flatten)]
+        args: cherokee_dream::Args,
+        #[command(flatten)]
+        log: log::Args,
+    },
+    /// What kubectl-cherokee does
+    Kubectl(kubectl::Args),
+}
+
+fn main() -> ExitCode {
+    // First of all: the first use of TLS without a provider panics.
+    if rustls::crypto::ring::default_provider().install_default().is_err() {
+        eprintln!("error: a TLS provider was installed before main");
+        return ExitCode::FAILURE;
+    }
+    let words: Vec<OsString> = std::env::args_os().collect();
+    if is_plugin(&words) {
+        return parsed(kubectl::Args::try_parse_from(words)).map_or_else(|code| code, plugin);
+    }
+    let program = match parsed(Cherokee::try_parse_from(words)) {
+        Ok(cherokee) => cherokee.program,
+        Err(code) => return code,
+    };
+    match program {
+        Program::Operator(args) => daemon(cherokee_operator::run(args)),
+        Program::Gateway { args, log } => {
+            log.start();
+            daemon(cherokee_gateway::run(args))
+        }
+        Program::Autonomic { args, log } => {
+            log.start();
+            daemon(cherokee_autonomic::run(args))
+        }
+        Program::Dream { args, log } => {
+            log.start();
+            daemon(cherokee_dream::run(args))
+        }
+        Program::Kubectl(args) => plugin(args),
+    }
+}
+
+/// Whether kubectl called us, by the name of the file.
+fn is_plugin(words: &[OsString]) -> bool {
+    let name = words.first().and_then(|word| Path::new(word).file_name()).unwrap_or_default();
+    name.to_string_lossy().starts_with("kubectl-cherokee")
+}
+
+/// Wrong usage ends with 1, as in kubectl: 2 is an answer of `plan`.
+fn parsed<T>(words: Result<T, clap::Error>) -> Result<T, ExitCode> {
+    words.map_err(|error| {
+        // Help and version go to stdout, usage to stderr; a closed pipe is no fault of ours.
+        let _ = error.print();
+        if error.use_stderr() { ExitCode::FAILURE } else { ExitCode::SUCCESS }
+    })
+}
+
+fn daemon<E: Error + 'static>(work: impl Future<Output = Result<(), E>>) -> ExitCode {
+    match on_runtime(work) {
+        Ok(Ok(())) => ExitCode::SUCCESS,
+        Ok(Err(error)) => ended(&error),
+        Err(error) => ended(&error),
+    }
+}
+
+fn plugin(args: kubectl::Args) -> ExitCode {
+    match on_runtime(kubectl::run(args)) {
+        Ok(Ok(code)) => code,
+        Ok(Err(fault)) => {
+            eprintln!("error: {}", fault.message);
+            if let Some(hint) = fault.hint {
+                eprintln!("hint: {hint}");
+            }
+            ExitCode::FAILURE
+        }
+        Err(error) => ended(&error),
+    }
+}
+
+fn on_runtime<T>(work: impl Future<Output = T>) -> std::io::Result<T> {
+    Ok(tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(work))
+}
+
+fn ended(error: &dyn Error) -> ExitCode {
+    tracing::error!(%error, "ended");
+    eprintln!("error: {error}");
+    ExitCode::FAILURE
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_lines_are_consistent() {
+        Cherokee::command().debug_assert();
+        kubectl::Args::command().debug_assert();
+    }
+
+    #[test]
+    fn the_name_of_the_file_makes_it_the_plugin() {
+        let called = |name: &str| is_plugin(&[name.into()]);
+        assert!(called("/usr/local/bin/kubectl-cherokee") && called("kubectl-cherokee"));
+        assert!(!called("/usr/local/bin/cherokee"));
+    }
+}

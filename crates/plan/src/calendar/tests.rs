@@ -1,0 +1,240 @@
+use super::*;
+use crate::intent::Seconds;
+use chrono_tz::{America::Chicago, Europe::Berlin};
+use proptest::prelude::*;
+
+fn at(text: &str) -> DateTime<Utc> {
+    text.parse().unwrap()
+}
+fn window(schedule: &str, minutes: u32) -> Window {
+    Window { schedule: schedule.into(), duration: Seconds(minutes * 60) }
+}
+fn windows(list: &[(&str, u32)]) -> Activation {
+    Activation::Scheduled(list.iter().map(|(s, m)| window(s, *m)).collect())
+}
+
+/// Every edge after `from`, as many as are asked for.
+fn edges(activation: &Activation, tz: Tz, from: &str, count: usize) -> Vec<String> {
+    let mut now = at(from);
+    let mut found = Vec::new();
+    while found.len() < count {
+        let now_is = state(activation, &[], tz, now);
+        let until = now_is.until.expect("an edge");
+        let next = state(activation, &[], tz, until);
+        assert_ne!(now_is.awake, next.awake, "an edge turns the state at {until}");
+        assert_eq!(
+            state(activation, &[], tz, until - TimeDelta::seconds(1)),
+            now_is,
+            "a second before {until} nothing has changed"
+        );
+        found.push(until.with_timezone(&tz).format("%a %d %H:%M").to_string());
+        now = until;
+    }
+    found
+}
+
+#[test]
+fn two_to_six_is_two_to_six_on_both_change_days_in_chicago() {
+    let dream = windows(&[("0 2 * * *", 240)]);
+    // 2026-03-08 has no 02:00: the window begins at the end of the gap.
+    assert_eq!(
+        edges(&dream, Chicago, "2026-03-07T18:00:00Z", 4),
+        ["Sun 08 03:00", "Sun 08 06:00", "Mon 09 02:00", "Mon 09 06:00"]
+    );
+    assert_eq!(
+        edges(&dream, Chicago, "2026-10-31T18:00:00Z", 4),
+        ["Sun 01 02:00", "Sun 01 06:00", "Mon 02 02:00", "Mon 02 06:00"]
+    );
+}
+
+#[test]
+fn two_to_six_is_two_to_six_on_both_change_days_in_berlin() {
+    let dream = windows(&[("0 2 * * *", 240)]);
+    assert_eq!(state(&dream, &[], Berlin, at("2026-03-29T00:30:00Z")).until, Some(at("2026-03-29T01:00:00Z")));
+    assert_eq!(
+        state(&dream, &[], Berlin, at("2026-03-29T01:00:00Z")),
+        State { awake: true, until: Some(at("2026-03-29T04:00:00Z")) }
+    );
+    // 02:00 comes twice on 2026-10-25: the first counts, and the window is an hour longer.
+    assert_eq!(
+        state(&dream, &[], Berlin, at("2026-10-24T23:59:59Z")),
+        State { awake: false, until: Some(at("2026-10-25T00:00:00Z")) }
+    );
+    assert_eq!(
+        state(&dream, &[], Berlin, at("2026-10-25T01:00:00Z")),
+        State { awake: true, until: Some(at("2026-10-25T05:00:00Z")) }
+    );
+}
+
+#[test]
+fn a_window_inside_the_gap_does_not_happen_and_one_that_ends_in_it_ends_at_its_end() {
+    assert_eq!(
+        edges(&windows(&[("15 2 * * *", 30)]), Chicago, "2026-03-07T18:00:00Z", 2),
+        ["Mon 09 02:15", "Mon 09 02:45"]
+    );
+    assert_eq!(
+        edges(&windows(&[("30 1 * * *", 60)]), Chicago, "2026-03-07T18:00:00Z", 2),
+        ["Sun 08 01:30", "Sun 08 03:00"]
+    );
+}
+
+#[test]
+fn both_edges_in_the_double_hour_are_the_earlier_ones() {
+    let late = windows(&[("15 1 * * *", 30)]);
+    let first = state(&late, &[], Chicago, at("2026-11-01T06:00:00Z")).until.unwrap();
+    assert_eq!(state(&late, &[], Chicago, first), State { awake: true, until: Some(first + TimeDelta::minutes(30)) });
+    assert_eq!(first, at("2026-11-01T06:15:00Z"), "01:15 comes at 06:15Z and again at 07:15Z");
+    assert!(!state(&late, &[], Chicago, at("2026-11-01T07:20:00Z")).awake);
+}
+
+#[test]
+fn a_window_over_midnight_is_one_window() {
+    let night = windows(&[("0 22 * * *", 480)]);
+    assert_eq!(edges(&night, Chicago, "2026-06-01T17:00:00Z", 3), ["Mon 01 22:00", "Tue 02 06:00", "Tue 02 22:00"]);
+    assert!(state(&night, &[], Chicago, at("2026-06-02T05:00:00Z")).awake);
+}
+
+#[test]
+fn weekday_windows_rest_at_the_weekend() {
+    let office = windows(&[("0 9 * * MON-FRI", 480)]);
+    assert_eq!(
+        edges(&office, Berlin, "2026-06-05T06:00:00Z", 4),
+        ["Fri 05 09:00", "Fri 05 17:00", "Mon 08 09:00", "Mon 08 17:00"]
+    );
+}
+
+#[test]
+fn several_windows_merge_where_they_touch_or_overlap() {
+    let day = windows(&[("0 6 * * *", 240), ("0 10 * * *", 240), ("0 13 * * *", 180), ("0 20 * * *", 60)]);
+    assert_eq!(
+        edges(&day, Chicago, "2026-06-01T06:00:00Z", 4),
+        ["Mon 01 06:00", "Mon 01 16:00", "Mon 01 20:00", "Mon 01 21:00"]
+    );
+}
+
+#[test]
+fn a_whole_day_every_day_is_always() {
+    assert_eq!(
+        state(&windows(&[("0 0 * * *", 1440)]), &[], Chicago, at("2026-06-01T06:00:00Z")),
+        State { awake: true, until: None }
+    );
+    assert_eq!(
+        state(&Activation::Always, &[], Chicago, at("2026-06-01T06:00:00Z")),
+        State { awake: true, until: None }
+    );
+    assert_eq!(
+        state(&Activation::OnDemand, &[], Chicago, at("2026-06-01T06:00:00Z")),
+        State { awake: false, until: None }
+    );
+}
+
+#[test]
+fn a_rare_date_is_found_years_ahead() {
+    assert_eq!(
+        state(&windows(&[("0 6 29 2 *", 60)]), &[], chrono_tz::UTC, at("2026-06-01T00:00:00Z")).until,
+        Some(at("2028-02-29T06:00:00Z"))
+    );
+}
+
+#[test]
+fn a_wake_up_is_united_with_the_windows() {
+    let dream = windows(&[("0 2 * * *", 240)]);
+    let wake = [Interval { from: at("2026-06-01T10:30:00Z"), until: at("2026-06-01T12:00:00Z") }];
+    let of = |t: &str| state(&dream, &wake, Chicago, at(t));
+    // 06:00 in Chicago is 11:00Z: the wake-up makes the window longer.
+    assert_eq!(of("2026-06-01T10:00:00Z"), State { awake: true, until: Some(at("2026-06-01T12:00:00Z")) });
+    assert_eq!(of("2026-06-01T12:00:00Z"), State { awake: false, until: Some(at("2026-06-02T07:00:00Z")) });
+    let far = [Interval { from: at("2027-06-01T10:30:00Z"), until: at("2027-06-01T12:00:00Z") }];
+    assert_eq!(state(&Activation::OnDemand, &far, Chicago, at("2026-06-01T00:00:00Z")).until, Some(far[0].from));
+}
+
+#[test]
+fn a_schedule_is_five_fields_with_one_start_on_a_date_that_exists() {
+    for good in ["0 2 * * *", "30 22 * * MON-FRI", "0 6 29 2 *", "5 4 1,15 * *", "0 2 * * 7"] {
+        assert_eq!(check_schedule(good), Ok(()), "{good}");
+    }
+    for unreadable in ["0 0 2 * * *", "61 2 * * *", "0 2 * *", "", "noon"] {
+        assert!(matches!(check_schedule(unreadable), Err(ScheduleError::Unreadable { .. })), "{unreadable}");
+    }
+    for many in ["@daily", "* 2 * * *", "0 */2 * * *", "0,30 2 * * *", "0 2-4 * * *"] {
+        assert!(matches!(check_schedule(many), Err(ScheduleError::NotOneStart { .. })), "{many}");
+    }
+    assert!(matches!(check_schedule("0 2 31 2 *"), Err(ScheduleError::Never { .. })));
+}
+
+#[test]
+fn calendars_that_touch_do_not_meet() {
+    let day = windows(&[("0 6 * * *", 16 * 60)]);
+    assert!(!meet(&day, &windows(&[("0 2 * * *", 240)])));
+    assert!(!meet(&day, &windows(&[("0 22 * * *", 480)])));
+    assert!(meet(&day, &windows(&[("0 2 * * *", 241)])));
+    assert!(meet(&windows(&[("0 22 * * SUN", 600)]), &windows(&[("0 6 * * MON", 60)])));
+    assert!(!meet(&windows(&[("0 6 1 * *", 60)]), &windows(&[("0 6 2 * *", 60)])));
+    assert!(meet(&windows(&[("0 6 13 * *", 60)]), &windows(&[("0 6 * * FRI", 60)])));
+    assert!(meet(&Activation::Always, &day) && !meet(&Activation::OnDemand, &Activation::Always));
+}
+
+#[test]
+fn the_gaps_of_a_week_are_known() {
+    let gaps = gaps_of_a_week(&[&windows(&[("0 6 * * *", 16 * 60)]), &windows(&[("0 2 * * *", 240)])]).unwrap();
+    assert_eq!((gaps.len(), gaps[0][0].1, gaps[0][1].1), (7, 22 * 60, 2 * 60));
+    assert_eq!(gaps_of_a_week(&[&Activation::Always]), Some(vec![]));
+    assert_eq!(gaps_of_a_week(&[&windows(&[("0 6 1 * *", 60)])]), None);
+}
+
+fn some_windows() -> impl Strategy<Value = Vec<Window>> {
+    let days = prop::sample::select(vec!["* * *", "* * MON-FRI", "* * SUN", "1 * *", "* 3,10,11 *"]);
+    prop::collection::vec((0u32..60, 0u32..24, days, 1u32..=1440), 1..4).prop_map(|list| {
+        list.into_iter().map(|(m, h, days, length)| window(&format!("{m} {h} {days}"), length)).collect()
+    })
+}
+fn zones() -> impl Strategy<Value = Tz> {
+    prop::sample::select(vec![
+        Chicago,
+        Berlin,
+        chrono_tz::UTC,
+        chrono_tz::Australia::Lord_Howe,
+        chrono_tz::Asia::Kathmandu,
+    ])
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn an_end_is_after_its_start_and_edges_are_exact(list in some_windows(), tz in zones(), s in 1_700_000_000i64..1_900_000_000) {
+        let now = DateTime::from_timestamp(s, 0).unwrap();
+        let activation = Activation::Scheduled(list);
+        let here = state(&activation, &[], tz, now);
+        if let Some(until) = here.until {
+            prop_assert!(until > now);
+            let there = state(&activation, &[], tz, until);
+            prop_assert_ne!(here.awake, there.awake);
+            let before = state(&activation, &[], tz, until - TimeDelta::seconds(1));
+            prop_assert_eq!(before, here);
+            prop_assert!(there.until.is_none_or(|u| u > until));
+        }
+    }
+
+    #[test]
+    fn calendars_that_never_meet_are_never_awake_together(a in some_windows(), b in some_windows(), tz in zones(), s in 1_700_000_000i64..1_900_000_000) {
+        let (a, b) = (Activation::Scheduled(a), Activation::Scheduled(b));
+        // Dates need a long cycle, which is tested above; here the weeks are enough.
+        prop_assume!(!format!("{a:?}{b:?}").contains("1 * *\"") && !format!("{a:?}{b:?}").contains("3,10,11"));
+        if !meet(&a, &b) {
+            let mut now = DateTime::from_timestamp(s, 0).unwrap();
+            for _ in 0..20 {
+                let (x, y) = (state(&a, &[], tz, now), state(&b, &[], tz, now));
+                prop_assert!(!(x.awake && y.awake));
+                let Some(next) = [x.until, y.until].into_iter().flatten().min() else { break };
+                now = next;
+            }
+        }
+    }
+
+    #[test]
+    fn an_instant_never_goes_back_when_the_wall_clock_goes_on(s in 1_700_000_000i64..1_900_000_000, ahead in 0i64..7200, tz in zones()) {
+        let naive = DateTime::from_timestamp(s, 0).unwrap().naive_utc();
+        prop_assert!(local::instant(tz, naive) <= local::instant(tz, naive + TimeDelta::seconds(ahead)));
+    }
+}

@@ -1,1 +1,0 @@
-//! What tests need: builders, a real control plane, conditions with a deadline.
