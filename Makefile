@@ -18,21 +18,24 @@ PROGRAMS := $(TARGET)/debug
 help: ## List the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-.PHONY: demo demo-down
-demo: ## Build all, boot a two-node cluster with simulated GPUs, install, and answer queries
+.PHONY: demo demo-down demo-cluster
+demo: ## One plan for three roles on two nodes, offline: who would sit where by day and by night
+	@demo/plan.sh
+
+demo-cluster: ## The whole product on a two-node cluster with simulated GPUs (not seen to end yet: docs/state.md)
 	@demo/demo.sh
 
 demo-down: ## End the demo's cluster
 	@$(CLUSTER_TOOL) down
 
 .PHONY: test test-unit test-cluster
-test: ## Everything: lints, unit and property tests, API server, two nodes (all set-up included)
-	@tests/run.sh all
+test: ## Tests of the rooms that have been seen to pass (docs/state.md)
+	@tests/run.sh seen
 
-test-unit: ## Lints, unit and property tests: no cluster
+test-unit: ## Lints, unit and property tests of all rooms: no cluster (not seen to end yet)
 	@tests/run.sh unit
 
-test-cluster: ## Tests on the two-node cluster (leave it up with KEEP=1)
+test-cluster: ## Tests on the two-node cluster, left up with KEEP=1 (not seen to end yet)
 	@tests/run.sh cluster
 
 .PHONY: bench

@@ -107,3 +107,18 @@ impl Metrics {
         Ok(text)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn figures_carry_their_units_and_only_fixed_words() {
+        let metrics = Metrics::default();
+        metrics.pass("ok", Duration::from_millis(20));
+        metrics.error("Forbidden");
+        let text = metrics.text().unwrap();
+        assert!(text.contains("cherokee_operator_pass_seconds_count{result=\"ok\"} 1"), "{text}");
+        assert!(text.contains("cherokee_operator_errors_total{reason=\"Forbidden\"} 1"), "{text}");
+    }
+}

@@ -59,7 +59,6 @@ impl Default for Metrics {
 impl Metrics {
     /// Metrics at zero.
     pub fn new() -> Self {
-        let times = || Family::<ByModel, Histogram>::new_with_constructor(|| Histogram::new(SECONDS));
         let mut metrics = Self {
             registry: Registry::default(),
             requests: Family::default(),
@@ -159,6 +158,10 @@ impl Drop for Meter {
             "query ended"
         );
     }
+}
+
+fn times() -> Family<ByModel, Histogram> {
+    Family::new_with_constructor((|| Histogram::new(SECONDS)) as fn() -> Histogram)
 }
 
 fn count(tokens: usize) -> u64 {

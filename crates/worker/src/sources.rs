@@ -134,7 +134,7 @@ mod tests {
     use clap::Parser;
 
     fn wanted_by(words: &[&str]) -> Result<Vec<(String, Source)>, Fault> {
-        wanted(&Args::try_parse_from([&["worker"], words].concat()).expect("they parse"))
+        wanted(&Args::try_parse_from([&["worker"][..], words].concat()).expect("they parse"))
     }
 
     #[test]

@@ -51,8 +51,7 @@ async fn answer(
 ) -> Response {
     let outcome = async {
         let (answer, delivery) = begin(app, headers, endpoint, read)?;
-        let response = if delivery.stream { answer.streamed().await } else { answer.whole().await };
-        Ok::<_, Refusal>(response?)
+        if delivery.stream { answer.streamed().await } else { answer.whole().await }
     };
     let mut response = outcome.await.unwrap_or_else(IntoResponse::into_response);
     if let Some(id) = headers.get(headers::REQUEST_ID) {

@@ -18,6 +18,9 @@ use std::{
     sync::{Arc, Mutex},
 };
 
+/// `Range` and `Authorization` of a request.
+type Asked = (Option<String>, Option<String>);
+
 /// A server of one file.
 #[derive(Clone)]
 struct Files {
@@ -25,8 +28,7 @@ struct Files {
     /// Bytes after which each answer breaks off.
     breaks_after: usize,
     knows_ranges: bool,
-    /// `Range` and `Authorization` of each request.
-    asked: Arc<Mutex<Vec<(Option<String>, Option<String>)>>>,
+    asked: Arc<Mutex<Vec<Asked>>>,
 }
 
 impl Files {
@@ -42,7 +44,7 @@ impl Files {
         format!("http://{address}/model.gguf?signature=secret")
     }
 
-    fn asked(&self) -> Vec<(Option<String>, Option<String>)> {
+    fn asked(&self) -> Vec<Asked> {
         self.asked.lock().expect("no panic").clone()
     }
 

@@ -56,7 +56,7 @@ impl Worker {
     pub(crate) fn serving(arguments: &[&str], environment: &[(&str, &str)]) -> Self {
         let model = model_argument();
         let own = ["--model", &model, "--device", "cpu", "--context-tokens", "512"];
-        let worker = Self::start(&[&own, arguments].concat(), environment);
+        let worker = Self::start(&[&own[..], arguments].concat(), environment);
         worker.logged("serving");
         worker
     }
@@ -132,7 +132,7 @@ pub(crate) fn run_to_end(arguments: &[&str], environment: &[(&str, &str)]) -> (O
     let folder = tempfile::tempdir().expect("a folder");
     let file = folder.path().join("termination-log");
     let own = ["--termination-log", file.to_str().expect("a plain path")];
-    let (child, log) = spawn(&[&own, arguments].concat(), environment);
+    let (child, log) = spawn(&[&own[..], arguments].concat(), environment);
     let mut worker = Worker { child, address: String::new(), log, client: client() };
     let code = worker.ended().code();
     (code, std::fs::read_to_string(file).unwrap_or_default())
