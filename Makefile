@@ -38,10 +38,6 @@ test-unit: ## Lints, unit and property tests of all rooms: no cluster (not seen 
 test-cluster: ## Tests on the two-node cluster, left up with KEEP=1 (not seen to end yet)
 	@tests/run.sh cluster
 
-.PHONY: bench
-bench: ## Measure what docs/benchmarks.md reports
-	@bench/bench.sh
-
 .PHONY: build images
 build: ## Build the programs
 	@cargo build --workspace --bins
@@ -49,13 +45,9 @@ build: ## Build the programs
 images: build ## Build the container images (OCI archives) into the target folder
 	@images/build.sh $(TARGET)/images $(PROGRAMS)
 
-.PHONY: cluster-up cluster-down kubeconfig gateway-url bin
-cluster-up: ## Boot the local cluster (CLUSTER_NAME, GPU_ACCESS=dra|device-plugin, CLUSTER=current)
-	@$(CLUSTER_TOOL) up
+include tests/cluster/cluster.mk
 
-cluster-down: ## End the local cluster and leave nothing behind
-	@$(CLUSTER_TOOL) down
-
+.PHONY: kubeconfig gateway-url bin
 kubeconfig: ## Print the path of the cluster's kubeconfig (use make -s)
 	@$(CLUSTER_TOOL) kubeconfig
 

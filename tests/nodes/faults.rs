@@ -52,7 +52,8 @@ async fn no_query_fails_while_workers_redis_operator_and_gateways_are_killed() {
     ground.ready("c").await;
 
     // The operator is down while the gateway rolls.
-    let system: kube::Api<k8s_openapi::api::apps::v1::Deployment> = kube::Api::namespaced(ground.client.clone(), "cherokee-system");
+    let system: kube::Api<k8s_openapi::api::apps::v1::Deployment> =
+        kube::Api::namespaced(ground.client.clone(), "cherokee-system");
     let scale = |n: i32| json!({"spec": {"replicas": n}});
     let merge = PatchParams::default();
     system.patch("cherokee-operator", &merge, &Patch::Merge(scale(0))).await.expect("operator down");
@@ -61,7 +62,9 @@ async fn no_query_fails_while_workers_redis_operator_and_gateways_are_killed() {
     eventually("the gateway has rolled", async || {
         let d = ground.deployments().get("c-gateway").await.ok()?;
         let (generation, status) = (d.metadata.generation, d.status?);
-        (status.observed_generation == generation && status.updated_replicas == Some(2) && status.replicas == Some(2)
+        (status.observed_generation == generation
+            && status.updated_replicas == Some(2)
+            && status.replicas == Some(2)
             && status.ready_replicas == Some(2))
         .then_some(())
     })

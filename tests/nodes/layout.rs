@@ -11,7 +11,8 @@ async fn three_roles_sit_on_their_devices_and_come_back_when_changed() {
     let status = ground.ready("c").await;
     assert_eq!(condition(&status, "Available").0, "True");
     assert_eq!(condition(&status, "Simulated").0, "True", "simulated GPUs must say so");
-    let (conscious, dream, backup) = (slot_of(&status, "conscious"), slot_of(&status, "dream"), slot_of(&status, "backup"));
+    let (conscious, dream, backup) =
+        (slot_of(&status, "conscious"), slot_of(&status, "dream"), slot_of(&status, "backup"));
 
     let on = eventually("conscious has its device", || ground.device_of(&conscious)).await;
     assert_eq!(on, ("bluefin".into(), "gpu-0".into()));
@@ -37,10 +38,18 @@ async fn three_roles_sit_on_their_devices_and_come_back_when_changed() {
     let (from, until) = (chrono::Utc::now(), chrono::Utc::now() + chrono::TimeDelta::minutes(30));
     let wake = |value| json!({"metadata": {"annotations": {"wake.cherokee.ai/dream": value}}});
     let interval = format!("{}/{}", from.format("%FT%TZ"), until.format("%FT%TZ"));
-    ground.clusters().patch("c", &PatchParams::default(), &Patch::Merge(wake(Some(interval)))).await.expect("annotated");
+    ground
+        .clusters()
+        .patch("c", &PatchParams::default(), &Patch::Merge(wake(Some(interval))))
+        .await
+        .expect("annotated");
     let on = eventually("the dream worker has its device", || ground.device_of(&dream)).await;
     assert_eq!(on, ("redfin".into(), "gpu-0".into()));
-    ground.clusters().patch("c", &PatchParams::default(), &Patch::Merge(wake(None::<String>))).await.expect("annotation removed");
+    ground
+        .clusters()
+        .patch("c", &PatchParams::default(), &Patch::Merge(wake(None::<String>)))
+        .await
+        .expect("annotation removed");
     eventually("the dream worker's pod is gone", async || ground.pod_of(&dream).await.is_none().then_some(())).await;
 
     // Deleted or scaled by hand, every child is back.

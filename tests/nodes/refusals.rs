@@ -53,9 +53,11 @@ async fn a_missing_gpu_a_missing_node_and_a_model_too_large_each_have_a_terminal
     let mut spec = one_gpu_spec();
     spec["models"][0]["size"] = json!("32Gi");
     ground.apply("large", spec).await;
-    for (name, reason, needle) in
-        [("gpu", "NoMatchingGpu", "bluefin"), ("node", "NoMatchingNode", "greenfin"), ("large", "NotEnoughGpuMemory", "MiB")]
-    {
+    for (name, reason, needle) in [
+        ("gpu", "NoMatchingGpu", "bluefin"),
+        ("node", "NoMatchingNode", "greenfin"),
+        ("large", "NotEnoughGpuMemory", "MiB"),
+    ] {
         let status = ground.status(name, reason, |s| condition(s, "Ready").1 == reason).await;
         let (_, _, message) = condition(&status, "Ready");
         assert!(message.contains("`solo`") && message.contains(needle), "{reason}: {message}");

@@ -80,7 +80,12 @@ impl Ground {
     }
 
     /// The status once `holds` is true of it; fails with the last one seen.
-    pub async fn status(&self, name: &str, what: &str, holds: impl Fn(&CherokeeClusterStatus) -> bool) -> CherokeeClusterStatus {
+    pub async fn status(
+        &self,
+        name: &str,
+        what: &str,
+        holds: impl Fn(&CherokeeClusterStatus) -> bool,
+    ) -> CherokeeClusterStatus {
         let last = std::sync::Mutex::new(String::from("no status"));
         let clusters = self.clusters();
         let seen = within(PATIENCE, async || {
@@ -91,7 +96,9 @@ impl Ground {
             (Some(status.observed_generation) == generation && holds(&status)).then_some(status)
         })
         .await;
-        seen.unwrap_or_else(|| panic!("not true after {PATIENCE:?}: {what}; last status: {}", last.lock().expect("no poison")))
+        seen.unwrap_or_else(|| {
+            panic!("not true after {PATIENCE:?}: {what}; last status: {}", last.lock().expect("no poison"))
+        })
     }
 
     /// Waits for condition Ready.
@@ -116,7 +123,8 @@ impl Ground {
 
     /// The pod of a slot that runs and is not being deleted.
     pub async fn pod_of(&self, slot: &str) -> Option<Pod> {
-        let list = self.pods().list(&ListParams::default().labels(&format!("{}={slot}", names::label::SLOT))).await.ok()?;
+        let list =
+            self.pods().list(&ListParams::default().labels(&format!("{}={slot}", names::label::SLOT))).await.ok()?;
         list.items.into_iter().find(|p| p.metadata.deletion_timestamp.is_none())
     }
 
@@ -195,7 +203,8 @@ pub async fn within<T, F: Future<Output = Option<T>>>(limit: Duration, probe: im
 /// Names of all Deployments of a cluster.
 pub async fn deployment_names(ground: &Ground, cluster: &str) -> Vec<String> {
     let by = ListParams::default().labels(&format!("{}={cluster}", names::label::CLUSTER));
-    let mut names: Vec<_> = ground.deployments().list(&by).await.expect("a list").iter().map(ResourceExt::name_any).collect();
+    let mut names: Vec<_> =
+        ground.deployments().list(&by).await.expect("a list").iter().map(ResourceExt::name_any).collect();
     names.sort();
     names
 }

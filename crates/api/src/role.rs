@@ -102,7 +102,10 @@ pub enum Activation {
 #[serde(rename_all = "camelCase")]
 pub struct Window {
     /// Start as a cron line of five fields, minute and hour as plain numbers: `0 2 * * *`, `30 22 * * MON-FRI`.
-    #[schemars(length(min = 9, max = 100), regex(pattern = r"^[0-9]{1,2} [0-9]{1,2} [0-9*,/\-]+ [0-9A-Za-z*,/\-]+ [0-9A-Za-z*,/\-]+$"))]
+    #[schemars(
+        length(min = 9, max = 100),
+        regex(pattern = r"^[0-9]{1,2} [0-9]{1,2} [0-9*,/\-]+ [0-9A-Za-z*,/\-]+ [0-9A-Za-z*,/\-]+$")
+    )]
     pub schedule: String,
     /// Length, as `4h` or `1h30m`; more than 0, at most `24h`. 02:00 with `4h` ends at 06:00 on every day of the year,
     /// also when the clocks change in between.

@@ -25,7 +25,10 @@ pub fn decimal(_: &mut SchemaGenerator) -> Schema {
 
 /// Conditions as a list map by `type`.
 pub fn conditions(generator: &mut SchemaGenerator) -> Schema {
-    let mut list = <Vec<k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition> as schemars::JsonSchema>::json_schema(generator);
+    let mut list =
+        <Vec<k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition> as schemars::JsonSchema>::json_schema(
+            generator,
+        );
     list.insert("x-kubernetes-list-type".into(), "map".into());
     list.insert("x-kubernetes-list-map-keys".into(), serde_json::json!(["type"]));
     list.insert("maxItems".into(), 16.into());

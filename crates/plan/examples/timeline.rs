@@ -13,7 +13,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     let fleet: Fleet = read(&fleet)?;
     let mut out = std::io::stdout().lock();
     for time in args {
-        let now: DateTime<Utc> = time.parse().map_err(|e| format!("`{time}`: {e}: write it as 2026-11-24T08:00:00Z"))?;
+        let now: DateTime<Utc> =
+            time.parse().map_err(|e| format!("`{time}`: {e}: write it as 2026-11-24T08:00:00Z"))?;
         show(&mut out, &intent, &cherokee_plan::plan(&intent, &fleet, now), now)?;
     }
     Ok(())
