@@ -23,7 +23,7 @@ pub struct Model {
     pub name: String,
     /// Address of the GGUF file: `oci://registry/image:tag` (an image with the file in it, mounted read-only),
     /// `pvc://claim/path/file.gguf` (in a PersistentVolumeClaim of this namespace), or `https://…` and `http://…` with
-    /// `sha256` (downloaded once a node and kept).
+    /// `sha256` (downloaded when its worker starts).
     #[schemars(length(min = 8, max = 512))]
     #[x_kube(validation = Rule::new("['oci://', 'pvc://', 'https://', 'http://'].exists(s, self.startsWith(s) && self.size() > s.size())")
         .message("spec.models[].uri must start with oci://, pvc://, https:// or http:// and name a file or image").reason(Reason::FieldValueInvalid))]

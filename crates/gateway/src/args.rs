@@ -120,7 +120,7 @@ mod tests {
     }
 
     fn parse(words: &[&str]) -> Result<Args, clap::Error> {
-        Program::try_parse_from([&["gateway", "--cluster", "cherokee"], words].concat()).map(|program| program.args)
+        Program::try_parse_from([&["gateway", "--cluster", "cherokee"][..], words].concat()).map(|program| program.args)
     }
 
     #[test]

@@ -87,7 +87,7 @@ async fn ids_are_fresh() {
 
 proptest! {
     #[test]
-    fn stream_and_whole_body_say_what_is_remembered(content in "\\PC{0,90}", is_chat: bool) {
+    fn stream_and_whole_body_say_what_is_remembered(content in "\\PC{0,90}", is_chat in any::<bool>()) {
         let endpoint = if is_chat { Endpoint::Chat } else { Endpoint::Completion };
         let entry = entry(endpoint, &content, Map::new());
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();

@@ -156,7 +156,7 @@ fn any_state() -> impl Strategy<Value = RoleState> {
 prop_compose! {
     fn any_role()(
         layer in any_layer(), state in any_state(), model in "[mn]", slots in prop::collection::vec("[s-v]", 0..3),
-        default_route: bool, overflow: bool, model_names in prop::collection::vec("[m-p]", 0..2),
+        default_route in any::<bool>(), overflow in any::<bool>(), model_names in prop::collection::vec("[m-p]", 0..2),
         backs in prop::collection::vec("[a-d]", 0..2), minutes in prop::option::of(-90i64..90),
     ) -> Role {
         let until = minutes.map(|minutes| (noon() + chrono::Duration::minutes(minutes)).to_rfc3339());
