@@ -112,10 +112,20 @@ boot() {
   echo "$recipe $access" >"$run/ready"
 }
 
-# healthy: a cluster of exactly this recipe and GPU access answers, with both nodes and DNS ready.
-healthy() {
+# answers: the API server, both nodes and DNS are ready.
+answers() {
   local node
-  [ "$(cat "$run/ready" 2>/dev/null)" = "$recipe $access" ] && api_ready || return 1
+  api_ready || return 1
   for node in "${nodes[@]}"; do node_ready "$node" || return 1; done
   kube wait -n kube-system --for=condition=Available deployment/coredns --timeout=10s >/dev/null 2>&1
+}
+
+# A cluster of this very recipe is kept when it answers. A busy machine is slow: one refused answer is no reason to begin anew.
+healthy() {
+  local until=$((SECONDS + 30))
+  [ "$(cat "$run/ready" 2>/dev/null)" = "$recipe $access" ] || return 1
+  until answers; do
+    kill -0 "$(cat "$run/pid/kube-apiserver")" 2>/dev/null && [ $SECONDS -lt $until ] || return 1
+    sleep 1
+  done
 }

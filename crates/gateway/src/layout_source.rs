@@ -21,7 +21,7 @@ const EVERY: Duration = Duration::from_secs(2);
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The file cannot be read.
-    #[error("layout file {} cannot be read: {1}", .0.display())]
+    #[error("layout file {path} cannot be read: {1}", path = .0.display())]
     File(PathBuf, std::io::Error),
     /// The ConfigMap lacks the document.
     #[error("ConfigMap `{0}` has no key `{KEY}`")]

@@ -62,7 +62,7 @@ pub enum Error {
     #[error("cannot listen on {0}: {1}")]
     Listen(SocketAddr, io::Error),
     /// A file or folder that a flag names.
-    #[error("cannot read {}: {1}; check the flag and the mount", .0.display())]
+    #[error("cannot read {path}: {1}; check the flag and the mount", path = .0.display())]
     Read(PathBuf, io::Error),
     /// The address of Redis.
     #[error("--redis-url: {0}")]
