@@ -39,6 +39,7 @@ test-cluster: ## Tests on the two-node cluster, left up with KEEP=1 (not seen to
 	@tests/run.sh cluster
 
 .PHONY: build images
+# Always the whole workspace: a selection of packages selects other features and compiles everything below them again.
 build: ## Build the programs
 	@cargo build --workspace --bins
 
@@ -59,11 +60,11 @@ bin: ## Print the folder with kubectl, helm and kubectl-cherokee (use make -s)
 	  ln -sf "$$(realpath $(PROGRAMS))/cherokee" $(TARGET)/bin/kubectl-cherokee && realpath $(TARGET)/bin
 
 .PHONY: gen check fmt lint deny check-cuda
-gen: ## Generate the CRD, the chart's copy of it and manifests/install.yaml
-	@cargo xtask gen && cargo xtask render --helm "$$($(CLUSTER_TOOL) bin)/helm"
+gen: build ## Generate the CRD, the chart's copy of it and manifests/install.yaml
+	@$(PROGRAMS)/xtask gen && $(PROGRAMS)/xtask render --helm "$$($(CLUSTER_TOOL) bin)/helm"
 
-check: ## Compare the generated files and the architecture's arrows with the code
-	@cargo xtask gen --check && cargo xtask check
+check: build ## Compare the generated files and the architecture's arrows with the code
+	@$(PROGRAMS)/xtask gen --check && $(PROGRAMS)/xtask render --check --helm "$$($(CLUSTER_TOOL) bin)/helm" && $(PROGRAMS)/xtask check
 
 fmt: ## Format the code
 	@cargo fmt --all && gofmt -w tests/cluster

@@ -60,7 +60,7 @@ impl Default for Metrics {
 
 /// States of roles and slots: the values of the label `state`.
 const STATES: [&str; 9] =
-    ["Awake", "Draining", "Asleep", "Waiting", "Starting", "Serving", "Stopping", "Off", "Failed"];
+    ["Awake", "Draining", "Asleep", "Waiting", "Starting", "Serving", "Stopping", "Stopped", "Failed"];
 
 impl Metrics {
     /// A pass ended.

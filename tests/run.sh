@@ -17,8 +17,7 @@ unit() {
   cargo fmt --all --check
   cargo clippy --workspace --all-targets -- -D warnings
   step "Generated files and the arrows between the rooms"
-  cargo xtask gen --check
-  cargo xtask check
+  make -s check
   step "Go: vet and unit tests of the test cluster"
   (cd tests/cluster && CGO_ENABLED=0 go vet . ./internal/... && CGO_ENABLED=0 go test ./internal/...)
   step "A small real model and a real Redis for the unit tests"
@@ -43,10 +42,10 @@ cluster() {
   "$TARGET/openai-venv/bin/pip" install --quiet 'openai>=3,<4'
   export CHEROKEE_TEST_PYTHON=$TARGET/openai-venv/bin/python CHEROKEE_TEST_KUBECONFIG=$KUBECONFIG
   step "The API server on the CRD: examples, refusals, and their words"
-  cargo test -p cherokee-operator --test api
+  cargo test --workspace --test api
   step "Two nodes: installation by Helm, layout, windows, faults"
   operator_up
-  cargo test -p cherokee-operator --test nodes -- --test-threads=1
+  cargo test --workspace --test nodes -- --test-threads=1
 }
 
 case ${1:-seen} in

@@ -52,7 +52,7 @@ fn one(facts: &Facts<'_>, name: &str, slot: &Slot) -> Seen {
     let since = trouble::since(live.and_then(|d| d.pointer("/metadata/annotations"))).unwrap_or(facts.now);
     let serving = live.is_some_and(|d| replicas(d) > 0 && ready(d) > 0);
     if !slot.on {
-        let state = if pods.is_empty() { SlotState::Off } else { SlotState::Stopping };
+        let state = if pods.is_empty() { SlotState::Stopped } else { SlotState::Stopping };
         return Seen { state, trouble: None, in_budget: false, until: None };
     }
     if serving {

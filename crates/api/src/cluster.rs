@@ -72,10 +72,10 @@ pub struct CherokeeClusterSpec {
     #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
     #[schemars(length(min = 1, max = 32))]
     pub models: Vec<Model>,
-    /// Roles to place, at most 64. Names are unique. Empty: the strategy's own, which `kubectl cherokee plan` shows.
+    /// Roles to place, at most 32. Names are unique. Empty: the strategy's own, which `kubectl cherokee plan` shows.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
-    #[schemars(length(max = 64))]
+    #[schemars(length(max = 32))]
     pub roles: Vec<Role>,
     /// What computes, and how pods get it. Default: one GPU a role, found by itself.
     #[serde(default = "Accelerator::standard")]

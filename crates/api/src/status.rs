@@ -92,7 +92,7 @@ pub enum SlotState {
     /// Ends its running queries.
     Stopping,
     /// Not wanted now; its device is free.
-    Off,
+    Stopped,
     /// Wanted, and failing again and again.
     Failed,
 }
@@ -104,7 +104,7 @@ impl SlotState {
             Self::Starting => "Starting",
             Self::Serving => "Serving",
             Self::Stopping => "Stopping",
-            Self::Off => "Off",
+            Self::Stopped => "Stopped",
             Self::Failed => "Failed",
         }
     }

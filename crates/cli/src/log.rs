@@ -5,13 +5,13 @@ use tracing_subscriber::{EnvFilter, filter::LevelFilter};
 
 /// How log lines are written; which ones, `RUST_LOG` says: `info` by default.
 #[derive(clap::Args)]
-pub(crate) struct Args {
+pub(crate) struct Logging {
     /// How log lines are written
     #[arg(long, env = "CHEROKEE_LOG_FORMAT", value_enum, default_value_t = LogFormat::Text)]
     log_format: LogFormat,
 }
 
-impl Args {
+impl Logging {
     /// Starts the log, on stderr.
     pub(crate) fn start(&self) {
         let filter = EnvFilter::builder().with_default_directive(LevelFilter::INFO.into()).from_env_lossy();

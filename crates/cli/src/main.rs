@@ -24,21 +24,21 @@ enum Program {
         #[command(flatten)]
         args: cherokee_gateway::Args,
         #[command(flatten)]
-        log: log::Args,
+        log: log::Logging,
     },
     /// Tend the muscle memory of one CherokeeCluster
     Autonomic {
         #[command(flatten)]
         args: cherokee_autonomic::Args,
         #[command(flatten)]
-        log: log::Args,
+        log: log::Logging,
     },
     /// Dream beside a worker
     Dream {
         #[command(flatten)]
         args: cherokee_dream::Args,
         #[command(flatten)]
-        log: log::Args,
+        log: log::Logging,
     },
     /// What kubectl-cherokee does
     Kubectl(kubectl::Args),

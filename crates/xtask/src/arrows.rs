@@ -60,7 +60,6 @@ const ROOMS: &[Room] = &[
         ],
         never: &["redis", "candle-core"],
     },
-    Room { package: "cherokee-testkit", may: &["cherokee-api", "cherokee-plan", "cherokee-wire"], never: &[] },
     Room { package: "xtask", may: &["cherokee-api"], never: &[] },
 ];
 

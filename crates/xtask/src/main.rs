@@ -1,4 +1,4 @@
-//! `cargo xtask`: what is generated, and what is checked beside the compiler.
+//! `make gen` and `make check`: what is generated, and what is checked beside the compiler.
 //!
 //! [`generate`] writes the CRD and its copy in the chart, [`chart`] renders the chart into `manifests/install.yaml`, [`arrows`]
 //! and [`lengths`] hold the architecture.
@@ -15,7 +15,7 @@ use std::{path::PathBuf, process::ExitCode};
 
 /// Generates files and checks the architecture.
 #[derive(Parser)]
-#[command(name = "cargo xtask", bin_name = "cargo xtask")]
+#[command(name = "xtask")]
 struct Args {
     #[command(subcommand)]
     task: Task,
