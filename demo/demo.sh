@@ -16,26 +16,35 @@ step "Installing the operator with Helm"
 operator_up
 step "Applying one CherokeeCluster: conscious on bluefin, dream and backup on redfin"
 show kubectl get nodes -L nvidia.com/gpu.count,cherokee.ai/simulated-gpus
-kubectl create namespace "$NAMESPACE" --dry-run=client -o yaml | kubectl apply -f - >/dev/null
+kubectl get namespace "$NAMESPACE" >/dev/null 2>&1 || kubectl create namespace "$NAMESPACE" >/dev/null
+if kubectl get -n "$NAMESPACE" ckc/cherokee >/dev/null 2>&1; then
+  echo "an earlier demo's cluster and its memory are removed, so that this one begins with nothing learnt"
+  kubectl delete -n "$NAMESPACE" ckc/cherokee --timeout=120s >/dev/null
+  kubectl delete -n "$NAMESPACE" pvc -l cherokee.ai/cluster=cherokee --timeout=120s >/dev/null
+fi
 kubectl label --overwrite namespace "$NAMESPACE" pod-security.kubernetes.io/enforce=restricted >/dev/null
 sed "s#MODEL_IMAGE#$MODEL#" manifests/demo/layer.yaml | kubectl apply -n "$NAMESPACE" -f -
 waiting "the cluster to be Ready" kubectl wait -n "$NAMESPACE" ckc/cherokee --for=condition=Ready --timeout=600s
 show kubectl get -n "$NAMESPACE" ckc
 show kubectl get -n "$NAMESPACE" pods -o wide
 
-question="Name three things that a river and a memory have in common."
+greeting="Say hello."
 step "A question to the conscious worker"
-ask "$question"
+ask "$greeting"
 step "The same question again: muscle memory answers"
-ask "$question"
+ask "$greeting"
+
+question="Name three things that a river and a memory have in common."
+step "A question whose answer is cut by its token limit: it is not remembered, but noted for the night"
+ask "$question" --max-tokens 24
 
 step "Waking the dream worker outside its window (2 to 6 AM)"
 show kubectl cherokee dream -n "$NAMESPACE" cherokee --for 20m
 waiting "the dream worker to be ready" dream_ready
 show kubectl cherokee status -n "$NAMESPACE" cherokee
-waiting "its first dream to be remembered" dreamt "$question"
-step "What the dream changed: the same question once more"
-ask "$question"
+waiting "its night to end" dreamt
+step "What the dream changed: the same question, the same limit, and the whole answer"
+ask "$question" --max-tokens 24
 
 cat <<TXT
 

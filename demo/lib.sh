@@ -47,21 +47,19 @@ operator_up() {
     --set simulateGpus=true --wait --timeout 5m "$@"
 }
 
-# ask TEXT: one chat query to the gateway, with the headers that say who answered and how long it took.
+# ask TEXT [OPTION...]: one chat query to the gateway; the last line says who answered and how long it took.
 ask() {
-  kubectl cherokee query -n "$NAMESPACE" cherokee "$1" --url "$(make -s gateway-url)"
+  kubectl cherokee query -n "$NAMESPACE" cherokee "$@" --url "$(make -s gateway-url)"
 }
+
+# The Deployment of the slot where `dream` has its place.
+dream_slot() { kubectl get -n "$NAMESPACE" ckc/cherokee -o jsonpath='{.status.roles[?(@.name=="dream")].slots[0]}'; }
 
 dream_ready() {
-  kubectl wait -n "$NAMESPACE" ckc/cherokee --for='jsonpath={.status.roles[?(@.name=="dream")].state}'=Awake --timeout=300s &&
-    kubectl wait -n "$NAMESPACE" ckc/cherokee --for=condition=WorkersReady --timeout=300s
+  kubectl wait -n "$NAMESPACE" ckc/cherokee --for="jsonpath={.status.slots[?(@.name==\"$(dream_slot)\")].state}=Serving" --timeout=600s
 }
 
-# dreamt TEXT: until the answer to TEXT comes from a dream; asks every other second for five minutes at most.
+# Waits for the end of the dream job and prints what it says of its night.
 dreamt() {
-  local deadline=$((SECONDS + 300))
-  until ask "$1" 2>&1 | grep -q 'dream/'; do
-    [ $SECONDS -lt $deadline ] || return 1
-    sleep 2
-  done
+  timeout 900 kubectl logs -n "$NAMESPACE" -f "deployment/$(dream_slot)" -c dream | grep -m 1 'night ends' >&2
 }

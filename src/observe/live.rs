@@ -6,7 +6,10 @@ use crate::{
 };
 use cherokee_api::names::{self, label};
 use futures::future::try_join_all;
-use kube::{Api, Client, api::DynamicObject, api::ListParams};
+use kube::{
+    Api, Client,
+    api::{DynamicObject, ListParams, TypeMeta},
+};
 use serde_json::Value;
 use std::collections::BTreeMap;
 
@@ -50,7 +53,8 @@ async fn list(
     kind: Kind,
     params: &ListParams,
 ) -> Result<Vec<((Kind, String), Value)>, Error> {
-    let api: Api<DynamicObject> = Api::namespaced_with(client.clone(), namespace, &kind.resource());
+    let resource = kind.resource();
+    let api: Api<DynamicObject> = Api::namespaced_with(client.clone(), namespace, &resource);
     // A cluster older than DRA has no claim templates, and no devices that need them.
     let found = api
         .list(params)
@@ -58,8 +62,10 @@ async fn list(
         .map(|list| list.items)
         .or_else(|error| super::absent_api(error).map(Option::unwrap_or_default));
     let items = found.doing(format!("list {kind}s in namespace `{namespace}`"))?;
-    let entry = |item: DynamicObject| {
+    let entry = |mut item: DynamicObject| {
         let name = item.metadata.name.clone().unwrap_or_default();
+        // The items of a list do not say what they are.
+        item.types = Some(TypeMeta { api_version: resource.api_version.clone(), kind: resource.kind.clone() });
         serde_json::to_value(item)
             .map(|body| ((kind, name), body))
             .map_err(|source| Error::Document { what: "a child", source })

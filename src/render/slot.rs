@@ -8,6 +8,7 @@ use super::{
     memory, model,
     pod::{self, PORT, mount, push},
 };
+use crate::quantity;
 use cherokee_api::{
     accelerator::Mode,
     memory::MemoryMode,
@@ -100,6 +101,9 @@ fn worker(frame: &Frame<'_>, scene: &Scene<'_>, slot: &Slot, volumes: &mut Vec<V
         format!("--drain-seconds={}", Duration::from(spec.workers.drain).as_secs()),
     ];
     args.extend(context.map(|tokens| format!("--context-tokens={tokens}")));
+    // Workers of one node that each take all of its CPUs for their own slow each other down.
+    let cpus = quantity::thousandths(&spec.workers.cpu.0).map(|thousandths| (thousandths + 999) / 1000);
+    args.extend(cpus.filter(|_| device != "gpu").map(|cpus| format!("--threads={cpus}")));
     let mut container = pod::container(frame, "worker", &frame.settings.worker_image, &[]);
     let models: Vec<_> = spec.models.iter().filter(|m| slot.models.contains(&m.name)).collect();
     model::add(frame, &models, &mut container, &mut args, volumes);

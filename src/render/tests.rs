@@ -220,7 +220,10 @@ fn a_worker_is_told_what_it_computes_on() {
     let has = |args: Vec<String>, word: &str| args.iter().any(|a| a == word);
     assert!(has(args(&json!({}), Access::Dra, false), "--device=gpu"));
     assert!(has(args(&json!({}), Access::DevicePlugin, true), "--device=simulated"));
-    assert!(has(args(&json!({"accelerator": {"mode": "CPU"}}), Access::None, true), "--device=cpu"));
+    let on_cpu = |cpu| args(&json!({"accelerator": {"mode": "CPU"}, "workers": {"cpu": cpu}}), Access::None, true);
+    assert!(has(on_cpu("200m"), "--device=cpu"));
+    assert!(has(on_cpu("200m"), "--threads=1") && has(on_cpu("2500m"), "--threads=3"));
+    assert!(!args(&json!({}), Access::Dra, false).iter().any(|a| a.starts_with("--threads")));
     assert!(has(args(&json!({}), Access::Dra, false), "--model=tiny.v1=/models/tiny.v1/models"));
     let claim = json!({"models": [{"name": "tiny.v1", "uri": "pvc://files/a/b.gguf", "size": "94Mi"}]});
     assert!(has(args(&claim, Access::Dra, false), "--model=tiny.v1=/models/tiny.v1/a/b.gguf"));

@@ -86,7 +86,8 @@ pub struct Workers {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 253))]
     pub priority_class_name: Option<String>,
-    /// CPU that a worker asks for, as a quantity. Default `500m`.
+    /// CPU that a worker asks for, as a quantity. Where the CPU computes, it is also the number of threads, rounded up.
+    /// Default `500m`.
     #[serde(default = "worker_cpu")]
     #[schemars(schema_with = "schema::quantity")]
     #[x_kube(validation = Rule::new("isQuantity(string(self)) && quantity(string(self)).isGreaterThan(quantity('0'))")

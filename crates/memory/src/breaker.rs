@@ -5,13 +5,14 @@ use std::time::{Duration, Instant};
 /// Failures in a row that open it.
 pub(crate) const FAILURES: u32 = 5;
 /// Time between two probes while it is open.
-const REST: Duration = Duration::from_secs(1);
+pub(crate) const REST: Duration = Duration::from_secs(1);
 
 /// What is known about the other side.
 #[derive(Debug, Default)]
 pub(crate) struct Breaker {
     failures: u32,
     rest_until: Option<Instant>,
+    has_answered: bool,
 }
 
 impl Breaker {
@@ -29,7 +30,12 @@ impl Breaker {
 
     /// The other side answered, even if it refused.
     pub(crate) fn answered(&mut self) {
-        *self = Self::default();
+        *self = Self { has_answered: true, ..Self::default() };
+    }
+
+    /// Whether the last thing that was heard of the other side is an answer.
+    pub(crate) fn is_well(&self) -> bool {
+        self.has_answered && self.failures == 0
     }
 
     /// The other side did not answer; returns whether the breaker is open now.
@@ -67,8 +73,9 @@ mod tests {
         for _ in 0..9 {
             breaker.failed(start);
         }
+        assert!(!breaker.is_well());
         breaker.answered();
-        assert!(breaker.allows(start));
+        assert!(breaker.is_well() && breaker.allows(start));
         assert!(!breaker.failed(start), "counting starts again");
     }
 }

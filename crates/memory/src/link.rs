@@ -32,12 +32,33 @@ struct Shared {
 }
 
 impl Link {
-    /// A line that connects at the first question, or at once in the background. Needs a tokio runtime.
+    /// A line that connects in the background. Needs a tokio runtime.
     pub(crate) fn new(options: &Options) -> Result<Self, Error> {
         let client = Client::open(options.connection.clone())?;
         let manager = dial(&client)?;
         let shared = Shared { manager, breaker: Breaker::default() };
-        Ok(Self { client, shared: Arc::new(Mutex::new(shared)) })
+        let link = Self { client, shared: Arc::new(Mutex::new(shared)) };
+        tokio::spawn(link.watch());
+        Ok(link)
+    }
+
+    /// While Redis does not answer, asks once a second whether it does, so that no query has to find out. Ends with the last
+    /// other clone of the link.
+    fn watch(&self) -> impl Future<Output = ()> + use<> {
+        let (client, shared) = (self.client.clone(), Arc::downgrade(&self.shared));
+        async move {
+            while let Some(shared) = shared.upgrade() {
+                let link = Self { client: client.clone(), shared };
+                if !link.lock().breaker.is_well() {
+                    let ping = |mut manager| async move { redis::cmd("PING").exec_async(&mut manager).await };
+                    if let Err(error) = link.ask(WORK, ping).await {
+                        tracing::debug!(%error, "redis is not there yet");
+                    }
+                }
+                drop(link);
+                tokio::time::sleep(breaker::REST).await;
+            }
+        }
     }
 
     /// Asks something and waits at most `limit`.
@@ -101,18 +122,11 @@ fn is_refusal(error: &RedisError) -> bool {
     error.code().is_some_and(|code| matches!(code, "OOM" | "MISCONF" | "READONLY" | "NOREPLICAS" | "NOPERM"))
 }
 
-/// A connection that is being made in the background, so that no query's short deadline cuts the attempt.
+/// A connection that is made when it is first used.
 fn dial(client: &Client) -> RedisResult<ConnectionManager> {
     let config = ConnectionManagerConfig::new()
         .set_number_of_retries(0)
         .set_connection_timeout(Some(CONNECT))
         .set_response_timeout(Some(WORK));
-    let manager = ConnectionManager::new_lazy_with_config(client.clone(), config)?;
-    let mut first = manager.clone();
-    tokio::spawn(async move {
-        if let Err(error) = redis::cmd("PING").exec_async(&mut first).await {
-            tracing::debug!(%error, "redis is not there yet");
-        }
-    });
-    Ok(manager)
+    ConnectionManager::new_lazy_with_config(client.clone(), config)
 }

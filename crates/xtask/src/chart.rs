@@ -7,13 +7,15 @@ use crate::{
 use std::{path::Path, process::Command};
 
 const NAMESPACE: &str = "cherokee-system";
+/// The version that the test cluster runs; Helm's own default depends on how it was built.
+const KUBERNETES: &str = "1.34.0";
 const HINT: &str = "run `make gen` and commit what it writes";
 
 /// Renders the chart with its default values.
 pub(crate) fn render(mode: Mode, helm: &Path) -> Result<(), Error> {
     let mut command = Command::new(helm);
     command
-        .args(["template", "cherokee-operator", "charts/cherokee-operator", "--namespace", NAMESPACE])
+        .args(["template", "cherokee-operator", "charts/cherokee-operator", "--namespace", NAMESPACE, "--kube-version", KUBERNETES])
         .current_dir(root());
     let said = format!("{} template", helm.display());
     let out = command.output().map_err(|error| Error::Run(said.clone(), error))?;
