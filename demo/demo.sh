@@ -17,10 +17,10 @@ operator_up
 step "Applying one CherokeeCluster: conscious on bluefin, dream and backup on redfin"
 show kubectl get nodes -L nvidia.com/gpu.count,cherokee.ai/simulated-gpus
 kubectl get namespace "$NAMESPACE" >/dev/null 2>&1 || kubectl create namespace "$NAMESPACE" >/dev/null
-if kubectl get -n "$NAMESPACE" ckc/cherokee >/dev/null 2>&1; then
-  echo "an earlier demo's cluster and its memory are removed, so that this one begins with nothing learnt"
-  kubectl delete -n "$NAMESPACE" ckc/cherokee --timeout=120s >/dev/null
-  kubectl delete -n "$NAMESPACE" pvc -l cherokee.ai/cluster=cherokee --timeout=120s >/dev/null
+if [ -n "$(kubectl get -n "$NAMESPACE" ckc,pvc -o name)" ]; then
+  echo "removing an earlier demo's cluster and its memory, so that this one begins with nothing learnt"
+  kubectl delete -n "$NAMESPACE" ckc --all --timeout=120s >/dev/null
+  kubectl delete -n "$NAMESPACE" pvc --all --timeout=120s >/dev/null
 fi
 kubectl label --overwrite namespace "$NAMESPACE" pod-security.kubernetes.io/enforce=restricted >/dev/null
 sed "s#MODEL_IMAGE#$MODEL#" manifests/demo/layer.yaml | kubectl apply -n "$NAMESPACE" -f -

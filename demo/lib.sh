@@ -23,7 +23,7 @@ explain() {
   kubectl get -n "$NAMESPACE" ckc -o wide >&2 || true
   kubectl get -n "$NAMESPACE" pods -o wide >&2 || true
   kubectl get events -n "$NAMESPACE" --sort-by=.lastTimestamp 2>/dev/null | tail -n 15 >&2 || true
-  kubectl logs -n cherokee-system deployment/cherokee-operator --tail=30 >&2 || true
+  kubectl logs -n cherokee-system deployment/cherokee-operator --tail=15 | cut -c1-240 >&2 || true
 }
 
 need_tools() {
@@ -61,5 +61,10 @@ dream_ready() {
 
 # Waits for the end of the dream job and prints what it says of its night.
 dreamt() {
-  timeout 900 kubectl logs -n "$NAMESPACE" -f "deployment/$(dream_slot)" -c dream | grep -m 1 'night ends' >&2
+  local deadline=$((SECONDS + 900)) slot
+  slot=$(dream_slot)
+  until kubectl logs -n "$NAMESPACE" "deployment/$slot" -c dream | grep 'night ends' >&2; do
+    [ $SECONDS -lt $deadline ] || return 1
+    sleep 2
+  done
 }

@@ -56,12 +56,15 @@ pub(crate) async fn run(place: &Place, args: &Args) -> Result<(), Fault> {
         },
     };
     let body = serde_json::to_vec(&request).map_err(Fault::new)?;
-    let begun = Instant::now();
-    let mut reply = match &args.url {
-        Some(url) => Reply::direct(url, args.api_key.as_deref(), body).await?,
+    // What is timed is the question and its answer, not this program's own start.
+    let (mut reply, begun) = match &args.url {
+        Some(url) => {
+            let (client, begun) = (reqwest::Client::new(), Instant::now());
+            (Reply::direct(&client, url, args.api_key.as_deref(), body).await?, begun)
+        }
         None => {
-            let server = place.connect().await?;
-            Reply::proxied(&server, &child::gateway(&args.name), body).await?
+            let (server, begun) = (place.connect().await?, Instant::now());
+            (Reply::proxied(&server, &child::gateway(&args.name), body).await?, begun)
         }
     };
     if !reply.status().is_success() {
