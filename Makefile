@@ -18,24 +18,21 @@ PROGRAMS := $(TARGET)/debug
 help: ## List the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-.PHONY: demo demo-down demo-cluster
-demo: ## One plan for three roles on two nodes, offline: who would sit where by day and by night
-	@demo/plan.sh
-
-demo-cluster: ## The whole product on a two-node cluster with simulated GPUs (not seen to end yet: docs/state.md)
+.PHONY: demo demo-down
+demo: ## From nothing to an answer: a two-node cluster with simulated GPUs, the operator, one CherokeeCluster; left up
 	@demo/demo.sh
 
 demo-down: ## End the demo's cluster
 	@$(CLUSTER_TOOL) down
 
 .PHONY: test test-unit test-cluster
-test: ## Tests of the rooms that have been seen to pass (docs/state.md)
-	@tests/run.sh seen
+test: ## All tests: unit, property, API server, two nodes
+	@tests/run.sh all
 
-test-unit: ## Lints, unit and property tests of all rooms: no cluster (not seen to end yet)
+test-unit: ## Unit and property tests of all rooms, generated files: no cluster
 	@tests/run.sh unit
 
-test-cluster: ## Tests on the two-node cluster, left up with KEEP=1 (not seen to end yet)
+test-cluster: ## Tests on the two-node cluster, left up with KEEP=1
 	@tests/run.sh cluster
 
 .PHONY: build images

@@ -14,6 +14,8 @@ step "Building and loading the images: operator, worker, Redis, and a small real
 images_up
 step "Installing the operator with Helm"
 operator_up
+step "Who would sit where at 3 in the night: the same resource planned without any cluster"
+show kubectl cherokee plan -f manifests/demo/layer.yaml --gpus bluefin=1x16303,redfin=2x16303 --at "$(date -d tomorrow +%F)T03:00:00-06:00"
 step "Applying one CherokeeCluster: conscious on bluefin, dream and backup on redfin"
 show kubectl get nodes -L nvidia.com/gpu.count,cherokee.ai/simulated-gpus
 kubectl get namespace "$NAMESPACE" >/dev/null 2>&1 || kubectl create namespace "$NAMESPACE" >/dev/null

@@ -1,57 +1,55 @@
 #!/bin/bash
-# Tests with their set-up and progress: `run.sh seen|unit|cluster`. `make test` calls `seen`: the rooms whose tests have been seen to
-# pass (docs/state.md); a room moves there when they have.
+# Tests with their set-up and progress: `run.sh unit|cluster|all`. `make test` calls `all`.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 export CLUSTER_NAME=${CLUSTER_NAME_FOR_TESTS:-test}
 . demo/lib.sh
-command -v cargo >/dev/null || { echo "the tests need Rust (cargo): see https://rustup.rs" >&2; exit 1; }
 
-seen() {
-  step "Planner: unit, story and property tests"
-  cargo test -p cherokee-plan
+build() {
+  need_tools
+  step "Building programs and tests (the first time takes a while)"
+  cargo build --workspace --all-targets
 }
 
 unit() {
-  step "Formatting and lints"
+  step "Formatting"
   cargo fmt --all --check
-  cargo clippy --workspace --all-targets -- -D warnings
-  step "Generated files and the arrows between the rooms"
+  step "Generated files, and the arrows between the rooms"
   make -s check
-  step "Go: vet and unit tests of the test cluster"
-  (cd tests/cluster && CGO_ENABLED=0 go vet . ./internal/... && CGO_ENABLED=0 go test ./internal/...)
+  step "Go: unit tests of the test cluster"
+  make -s cluster-check
   step "A small real model and a real Redis for the unit tests"
   CHEROKEE_TEST_MODEL=$(images/model.sh)
   export CHEROKEE_TEST_MODEL
   command -v redis-server >/dev/null || { apt-get update -qq && apt-get install -y -qq --no-install-recommends redis-server >/dev/null; }
   step "Unit and property tests"
   cargo test --workspace --lib --bins
+  step "Tests of the rooms from outside, on the real model and a real Redis"
   cargo test --workspace --exclude cherokee-operator --test '*'
 }
 
 cluster() {
-  need_tools
-  step "Building the programs"
-  cargo build --workspace --all-targets
   step "Booting cluster \`$CLUSTER_NAME\`"
   tests/cluster/cluster up
   [ -n "${KEEP:-}" ] || trap 'tests/cluster/cluster down' EXIT
   images_up
   step "A Python with the official openai package"
-  python3 -m venv "$TARGET/openai-venv"
+  python3 -c 'import ensurepip' 2>/dev/null || { apt-get update -qq && apt-get install -y -qq --no-install-recommends python3-venv >/dev/null; }
+  [ -x "$TARGET/openai-venv/bin/python" ] || python3 -m venv "$TARGET/openai-venv"
   "$TARGET/openai-venv/bin/pip" install --quiet 'openai>=3,<4'
   export CHEROKEE_TEST_PYTHON=$TARGET/openai-venv/bin/python CHEROKEE_TEST_KUBECONFIG=$KUBECONFIG
+  step "Two nodes: installation by Helm"
+  operator_up
   step "The API server on the CRD: examples, refusals, and their words"
   cargo test --workspace --test api
-  step "Two nodes: installation by Helm, layout, windows, faults"
-  operator_up
+  step "Two nodes: layout, refusals, windows, faults, clients"
   cargo test --workspace --test nodes -- --test-threads=1
 }
 
-case ${1:-seen} in
-  seen) seen ;;
-  unit) unit ;;
-  cluster) cluster ;;
-  *) echo "usage: $0 seen|unit|cluster" >&2; exit 2 ;;
+case ${1:-all} in
+  unit) build; unit ;;
+  cluster) build; cluster ;;
+  all) build; unit; cluster ;;
+  *) echo "usage: $0 unit|cluster|all" >&2; exit 2 ;;
 esac
 step "All passed"

@@ -4,7 +4,7 @@ use crate::support::{Ground, condition, model, slot_of};
 use serde_json::{Value, json};
 
 /// One conscious role that wants bluefin's only GPU.
-pub fn one_gpu_spec() -> Value {
+pub(crate) fn one_gpu_spec() -> Value {
     json!({
         "strategy": "SingleGPU",
         "models": [model()],

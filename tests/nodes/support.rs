@@ -18,18 +18,18 @@ use std::{
 };
 
 /// Starting a worker on a busy machine of two cores takes its time; what is not true after this never will be.
-pub const PATIENCE: Duration = Duration::from_secs(300);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(300);
 
 /// A namespace of its own with a client, for one test.
-pub struct Ground {
-    pub client: Client,
-    pub namespace: String,
-    pub http: reqwest::Client,
+pub(crate) struct Ground {
+    pub(crate) client: Client,
+    pub(crate) namespace: String,
+    pub(crate) http: reqwest::Client,
 }
 
 impl Ground {
     /// Makes namespace `name` anew, under the restricted Pod Security Standard.
-    pub async fn new(name: &str) -> Self {
+    pub(crate) async fn new(name: &str) -> Self {
         rustls::crypto::ring::default_provider().install_default().ok();
         let path = std::env::var("CHEROKEE_TEST_KUBECONFIG")
             .expect("CHEROKEE_TEST_KUBECONFIG must name the kubeconfig of the test cluster: run `make test-cluster`");
@@ -46,7 +46,7 @@ impl Ground {
     }
 
     /// Deletes the namespace and waits until it is gone, so that its GPUs are free for the next test.
-    pub async fn remove(&self) {
+    pub(crate) async fn remove(&self) {
         let namespaces: Api<Namespace> = Api::all(self.client.clone());
         let _ = self.clusters().delete_collection(&DeleteParams::default(), &ListParams::default()).await;
         let _ = namespaces.delete(&self.namespace, &DeleteParams::default()).await;
@@ -56,31 +56,31 @@ impl Ground {
         .await;
     }
 
-    pub fn clusters(&self) -> Api<CherokeeCluster> {
+    pub(crate) fn clusters(&self) -> Api<CherokeeCluster> {
         Api::namespaced(self.client.clone(), &self.namespace)
     }
 
-    pub fn deployments(&self) -> Api<Deployment> {
+    pub(crate) fn deployments(&self) -> Api<Deployment> {
         Api::namespaced(self.client.clone(), &self.namespace)
     }
 
-    pub fn pods(&self) -> Api<Pod> {
+    pub(crate) fn pods(&self) -> Api<Pod> {
         Api::namespaced(self.client.clone(), &self.namespace)
     }
 
-    pub fn claims(&self) -> Api<ResourceClaim> {
+    pub(crate) fn claims(&self) -> Api<ResourceClaim> {
         Api::namespaced(self.client.clone(), &self.namespace)
     }
 
     /// Applies a CherokeeCluster of this spec.
-    pub async fn apply(&self, name: &str, spec: Value) -> CherokeeCluster {
+    pub(crate) async fn apply(&self, name: &str, spec: Value) -> CherokeeCluster {
         let object = json!({"apiVersion": "cherokee.ai/v1alpha1", "kind": "CherokeeCluster",
             "metadata": {"name": name, "namespace": self.namespace}, "spec": spec});
         self.clusters().patch(name, &PatchParams::apply("test").force(), &Patch::Apply(object)).await.expect("applied")
     }
 
     /// The status once `holds` is true of it; fails with the last one seen.
-    pub async fn status(
+    pub(crate) async fn status(
         &self,
         name: &str,
         what: &str,
@@ -102,19 +102,19 @@ impl Ground {
     }
 
     /// Waits for condition Ready.
-    pub async fn ready(&self, name: &str) -> CherokeeClusterStatus {
+    pub(crate) async fn ready(&self, name: &str) -> CherokeeClusterStatus {
         self.status(name, "Ready", |s| condition(s, names::condition::READY).0 == "True").await
     }
 
     /// Sends one chat query to the gateway of cluster `name`.
-    pub async fn ask(&self, name: &str, question: &str) -> reqwest::Result<reqwest::Response> {
+    pub(crate) async fn ask(&self, name: &str, question: &str) -> reqwest::Result<reqwest::Response> {
         let body = json!({"model": "default", "max_tokens": 24, "temperature": 0,
             "messages": [{"role": "user", "content": question}]});
         self.http.post(format!("{}/v1/chat/completions", self.gateway(name).await)).json(&body).send().await
     }
 
     /// Address of the gateway's Service as this machine reaches it.
-    pub async fn gateway(&self, name: &str) -> String {
+    pub(crate) async fn gateway(&self, name: &str) -> String {
         let services: Api<k8s_openapi::api::core::v1::Service> = Api::namespaced(self.client.clone(), &self.namespace);
         let service = services.get(&names::child::gateway(name)).await.expect("the gateway's Service");
         let address = service.spec.and_then(|s| s.cluster_ip).expect("a cluster address");
@@ -122,14 +122,14 @@ impl Ground {
     }
 
     /// The pod of a slot that runs and is not being deleted.
-    pub async fn pod_of(&self, slot: &str) -> Option<Pod> {
+    pub(crate) async fn pod_of(&self, slot: &str) -> Option<Pod> {
         let list =
             self.pods().list(&ListParams::default().labels(&format!("{}={slot}", names::label::SLOT))).await.ok()?;
         list.items.into_iter().find(|p| p.metadata.deletion_timestamp.is_none())
     }
 
     /// Node and device that the scheduler gave to a slot's pod, as `(node, device name)`.
-    pub async fn device_of(&self, slot: &str) -> Option<(String, String)> {
+    pub(crate) async fn device_of(&self, slot: &str) -> Option<(String, String)> {
         let pod = self.pod_of(slot).await?;
         let node = pod.spec.as_ref()?.node_name.clone()?;
         let claim = pod.status.as_ref()?.resource_claim_statuses.as_ref()?.first()?.resource_claim_name.clone()?;
@@ -140,7 +140,7 @@ impl Ground {
 }
 
 /// Three roles on their seed places, all awake: the base of most tests.
-pub fn layer_spec() -> Value {
+pub(crate) fn layer_spec() -> Value {
     json!({
         "strategy": "Layer",
         "models": [model()],
@@ -159,35 +159,35 @@ pub fn layer_spec() -> Value {
 }
 
 /// The real model that all tests use.
-pub fn model() -> Value {
+pub(crate) fn model() -> Value {
     let image = std::env::var("MODEL").expect("MODEL must hold the model image's reference: run `make test-cluster`");
     json!({"name": "smollm2", "uri": format!("oci://{image}"), "parameters": "135M", "dtype": "Q4_1", "size": "94Mi",
         "contextTokens": 1024, "kvBytesPerToken": 46080})
 }
 
 /// Status word, reason and message of one condition; empty strings when it is absent.
-pub fn condition<'a>(status: &'a CherokeeClusterStatus, kind: &str) -> (&'a str, &'a str, &'a str) {
+pub(crate) fn condition<'a>(status: &'a CherokeeClusterStatus, kind: &str) -> (&'a str, &'a str, &'a str) {
     status.conditions.iter().find(|c| c.type_ == kind).map_or(("", "", ""), |c| (&c.status, &c.reason, &c.message))
 }
 
 /// The slot that serves a role.
-pub fn slot_of(status: &CherokeeClusterStatus, role: &str) -> String {
+pub(crate) fn slot_of(status: &CherokeeClusterStatus, role: &str) -> String {
     let role = status.roles.iter().find(|r| r.name == role).expect("the role is in status");
     role.slots.first().expect("the role has a slot").clone()
 }
 
 /// A response header as text, empty when absent.
-pub fn header(answer: &reqwest::Response, name: &str) -> String {
+pub(crate) fn header(answer: &reqwest::Response, name: &str) -> String {
     answer.headers().get(name).and_then(|v| v.to_str().ok()).unwrap_or_default().to_owned()
 }
 
 /// What `probe` finds within [`PATIENCE`]; fails with `what` else.
-pub async fn eventually<T, F: Future<Output = Option<T>>>(what: &str, probe: impl Fn() -> F) -> T {
+pub(crate) async fn eventually<T, F: Future<Output = Option<T>>>(what: &str, probe: impl Fn() -> F) -> T {
     within(PATIENCE, probe).await.unwrap_or_else(|| panic!("not true after {PATIENCE:?}: {what}"))
 }
 
 /// What `probe` finds within `limit`, asked twice a second.
-pub async fn within<T, F: Future<Output = Option<T>>>(limit: Duration, probe: impl Fn() -> F) -> Option<T> {
+pub(crate) async fn within<T, F: Future<Output = Option<T>>>(limit: Duration, probe: impl Fn() -> F) -> Option<T> {
     let end = Instant::now() + limit;
     loop {
         if let Some(found) = probe().await {
@@ -201,7 +201,7 @@ pub async fn within<T, F: Future<Output = Option<T>>>(limit: Duration, probe: im
 }
 
 /// Names of all Deployments of a cluster.
-pub async fn deployment_names(ground: &Ground, cluster: &str) -> Vec<String> {
+pub(crate) async fn deployment_names(ground: &Ground, cluster: &str) -> Vec<String> {
     let by = ListParams::default().labels(&format!("{}={cluster}", names::label::CLUSTER));
     let mut names: Vec<_> =
         ground.deployments().list(&by).await.expect("a list").iter().map(ResourceExt::name_any).collect();

@@ -4,7 +4,10 @@
 //! annotation, condition and reason that leaves the operator;
 //! [`crd`] the definition as it is installed.
 
-#![allow(unreachable_pub, reason = "`KubeSchema` declares each type again inside a function, with the span of the first")]
+#![allow(
+    unreachable_pub,
+    reason = "`KubeSchema` declares each type again inside a function, with the span of the first"
+)]
 
 pub mod accelerator;
 pub mod cluster;

@@ -170,6 +170,7 @@ fn no_value_is_a_truth_value_to_readers_of_yaml_1_1() {
     none(breaches(|_, schema| {
         let values = schema.enum_.iter().flatten().filter_map(|value| value.0.as_str());
         let misread: Vec<_> = values.filter(|value| words.contains(&value.to_lowercase().as_str())).collect();
-        (!misread.is_empty()).then(|| format!("kubectl would read {misread:?} as true, false or null: use another word"))
+        (!misread.is_empty())
+            .then(|| format!("kubectl would read {misread:?} as true, false or null: use another word"))
     }));
 }

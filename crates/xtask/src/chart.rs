@@ -15,7 +15,15 @@ const HINT: &str = "run `make gen` and commit what it writes";
 pub(crate) fn render(mode: Mode, helm: &Path) -> Result<(), Error> {
     let mut command = Command::new(helm);
     command
-        .args(["template", "cherokee-operator", "charts/cherokee-operator", "--namespace", NAMESPACE, "--kube-version", KUBERNETES])
+        .args([
+            "template",
+            "cherokee-operator",
+            "charts/cherokee-operator",
+            "--namespace",
+            NAMESPACE,
+            "--kube-version",
+            KUBERNETES,
+        ])
         .current_dir(root());
     let said = format!("{} template", helm.display());
     let out = command.output().map_err(|error| Error::Run(said.clone(), error))?;

@@ -16,7 +16,12 @@ pub(super) enum Reply {
 
 impl Reply {
     /// Asks at an address.
-    pub(super) async fn direct(client: &reqwest::Client, url: &str, key: Option<&str>, body: Vec<u8>) -> Result<Self, Fault> {
+    pub(super) async fn direct(
+        client: &reqwest::Client,
+        url: &str,
+        key: Option<&str>,
+        body: Vec<u8>,
+    ) -> Result<Self, Fault> {
         let address = format!("{}/{PATH}", url.trim_end_matches('/').trim_end_matches("/v1"));
         let mut request = client.post(&address).header(CONTENT_TYPE, "application/json").body(body);
         if let Some(key) = key {
