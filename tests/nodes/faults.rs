@@ -78,6 +78,9 @@ async fn no_query_fails_while_workers_redis_operator_and_gateways_are_killed() {
     assert!(failed.is_empty(), "queries failed: {failed:?}, all: {seen:?}");
     assert!(seen.contains_key("200 backup"), "the backup stood in: {seen:?}");
     let gateways = ListParams::default().labels("app.kubernetes.io/component=gateway");
-    assert_eq!(ground.pods().list(&gateways).await.expect("a list").items.len(), 2);
+    eventually("the old gateways are gone", async || {
+        (ground.pods().list(&gateways).await.ok()?.items.len() == 2).then_some(())
+    })
+    .await;
     ground.remove().await;
 }

