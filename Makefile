@@ -25,12 +25,15 @@ demo: ## From nothing to an answer: a two-node cluster with simulated GPUs, the 
 demo-down: ## End the demo's cluster
 	@$(CLUSTER_TOOL) down
 
-.PHONY: test test-unit test-cluster
+.PHONY: test test-unit test-model test-cluster
 test: ## All tests: unit, property, API server, two nodes
 	@tests/run.sh all
 
 test-unit: ## Unit and property tests of all rooms, generated files: no cluster
 	@tests/run.sh unit
+
+test-model: ## Engine and worker on the real model (not all pass on a slow machine: docs/state.md)
+	@tests/run.sh model
 
 test-cluster: ## Tests on the two-node cluster, left up with KEEP=1
 	@tests/run.sh cluster

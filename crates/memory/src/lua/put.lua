@@ -8,6 +8,8 @@ if version <= current or (not by_day and tonumber(ARGV[4]) ~= current) then
   return { 0, current }
 end
 
+-- First a command that a full Redis refuses: after any other write it lets a script pass its memory limit.
+redis.call('HINCRBY', p .. 'count', 'puts', 1)
 local size = bytes
 redis.call('DEL', old)
 if current > 0 then
@@ -21,7 +23,6 @@ local before = tonumber(redis.call('HGET', p .. 'size', fingerprint) or '0')
 redis.call('HSET', p .. 'size', fingerprint, size)
 redis.call('INCRBY', p .. 'bytes', size - before)
 redis.call('ZADD', p .. 'expiry', tonumber(ARGV[2]) + ttl, fingerprint)
-redis.call('HINCRBY', p .. 'count', 'puts', 1)
 
 -- A query by day is a use. A dream is none: its entry has the heat of what it replaces or of the queries that were cut.
 local heat = redis.call('ZSCORE', p .. 'heat', fingerprint)

@@ -312,7 +312,8 @@ async fn a_full_redis_refuses_entries_and_still_remembers() {
     redis::cmd("CONFIG").arg("SET").arg("maxmemory").arg(1).exec_async(&mut line).await.unwrap();
     let (other, absent) = entry("b", "y");
     for _ in 0..9 {
-        assert!(matches!(store.put(&other, &absent, WEEK, now()).await, Err(Error::Redis(_))));
+        let answer = store.put(&other, &absent, WEEK, now()).await;
+        assert!(matches!(answer, Err(Error::Redis(_))), "{answer:?}");
     }
     assert_eq!(store.recall(&kept, now()).await.unwrap(), Some(present));
 }
