@@ -25,8 +25,8 @@ demo: ## From nothing to an answer: a two-node cluster with simulated GPUs, the 
 demo-down: ## End the demo's cluster
 	@$(CLUSTER_TOOL) down
 
-.PHONY: test test-unit test-model test-cluster
-test: ## All tests: unit, property, API server, two nodes
+.PHONY: test test-unit test-model test-api test-nodes
+test: ## Unit and property tests, then the API server of a real cluster with the installed operator
 	@tests/run.sh all
 
 test-unit: ## Unit and property tests of all rooms, generated files: no cluster
@@ -35,8 +35,11 @@ test-unit: ## Unit and property tests of all rooms, generated files: no cluster
 test-model: ## Engine and worker on the real model (not all pass on a slow machine: docs/state.md)
 	@tests/run.sh model
 
-test-cluster: ## Tests on the two-node cluster, left up with KEEP=1
-	@tests/run.sh cluster
+test-api: ## The CRD on the API server; leaves the cluster up with KEEP=1
+	@tests/run.sh api
+
+test-nodes: ## Layout, refusals, windows, faults and clients on two nodes; leaves the cluster up with KEEP=1
+	@tests/run.sh nodes
 
 .PHONY: build images
 # Always the whole workspace: a selection of packages selects other features and compiles everything below them again.
