@@ -161,7 +161,7 @@ fn fault(case: &Case, answer: Result<(), String>) -> Option<String> {
 async fn client() -> Client {
     rustls::crypto::ring::default_provider().install_default().ok();
     let path = std::env::var("CHEROKEE_TEST_KUBECONFIG")
-        .expect("CHEROKEE_TEST_KUBECONFIG must name the kubeconfig of a test cluster: run `make test-cluster`");
+        .expect("CHEROKEE_TEST_KUBECONFIG must name the kubeconfig of a test cluster: run `make test-api`");
     let kubeconfig = Kubeconfig::read_from(path).expect("a readable kubeconfig");
     let config = Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await.expect("a config");
     Client::try_from(config).expect("a client")

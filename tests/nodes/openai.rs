@@ -17,7 +17,7 @@ async fn the_openai_package_works_unmodified() {
     ground.apply("c", spec).await;
     ground.ready("c").await;
     let python = std::env::var("CHEROKEE_TEST_PYTHON")
-        .expect("CHEROKEE_TEST_PYTHON must name a Python with `openai`: run `make test-cluster`");
+        .expect("CHEROKEE_TEST_PYTHON must name a Python with `openai`: run `make test-nodes`");
     let url = format!("{}/v1", ground.gateway("c").await);
     let ran = tokio::task::spawn_blocking(move || {
         Command::new(python).arg("tests/clients/openai_client.py").args([&url, "sk-alice-for-tests"]).output()

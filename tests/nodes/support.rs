@@ -32,7 +32,7 @@ impl Ground {
     pub(crate) async fn new(name: &str) -> Self {
         rustls::crypto::ring::default_provider().install_default().ok();
         let path = std::env::var("CHEROKEE_TEST_KUBECONFIG")
-            .expect("CHEROKEE_TEST_KUBECONFIG must name the kubeconfig of the test cluster: run `make test-cluster`");
+            .expect("CHEROKEE_TEST_KUBECONFIG must name the kubeconfig of the test cluster: run `make test-nodes`");
         let kubeconfig = Kubeconfig::read_from(path).expect("a readable kubeconfig");
         let config = Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await.expect("a config");
         let client = Client::try_from(config).expect("a client");
@@ -166,7 +166,7 @@ pub(crate) fn layer_spec() -> Value {
 
 /// The real model that all tests use.
 pub(crate) fn model() -> Value {
-    let image = std::env::var("MODEL").expect("MODEL must hold the model image's reference: run `make test-cluster`");
+    let image = std::env::var("MODEL").expect("MODEL must hold the model image's reference: run `make test-nodes`");
     json!({"name": "smollm2", "uri": format!("oci://{image}"), "parameters": "135M", "dtype": "Q4_1", "size": "94Mi",
         "contextTokens": 1024, "kvBytesPerToken": 46080})
 }
