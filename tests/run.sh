@@ -50,7 +50,7 @@ api() {
   cargo test --workspace --test api
 }
 
-# Not part of `all` yet: `faults` is red, and the others have not passed in one run (docs/state.md).
+# Not part of `all` yet: `faults` is red (docs/state.md).
 nodes() {
   step "A Python with the official openai package"
   python3 -c 'import ensurepip' 2>/dev/null || { apt-get update -qq && apt-get install -y -qq --no-install-recommends python3-venv >/dev/null; }
