@@ -41,6 +41,10 @@ test-api: ## The CRD on the API server; leaves the cluster up with KEEP=1
 test-nodes: ## Layout, refusals, windows, faults and clients on two nodes; leaves the cluster up with KEEP=1
 	@tests/run.sh nodes
 
+.PHONY: bench
+bench: ## Muscle memory beside LiteLLM's Redis cache, in one run, as ratios
+	@bench/run.sh
+
 .PHONY: build images
 # Always the whole workspace: a selection of packages selects other features and compiles everything below them again.
 build: ## Build the programs

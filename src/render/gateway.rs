@@ -4,19 +4,22 @@ use super::{
     Scene,
     child::{Child, Component, Frame, Kind},
     memory,
-    pod::{self, PORT, mount},
+    pod::{self, PORT, PRE_STOP_SECONDS, mount},
 };
 use cherokee_api::{
     gateway::AuthMode,
     names::{annotation, child},
 };
 use serde_json::json;
-use std::time::Duration;
 
 /// Where every program finds the layout document.
 pub(crate) const LAYOUT_FOLDER: &str = "/etc/cherokee/layout";
 /// Where the gateway finds API keys.
 const KEYS_FOLDER: &str = "/etc/cherokee/api-keys";
+
+/// Seconds that a gateway which ends gives to the queries it carries: a queue, a worker that is just being replaced, and a long
+/// answer behind it. A gateway without queries ends at once.
+const DRAIN_SECONDS: i64 = 300;
 
 /// One address for all roles, on port 80.
 pub(crate) fn service(frame: &Frame<'_>) -> Child {
@@ -45,10 +48,15 @@ pub(crate) fn layout_volume(frame: &Frame<'_>) -> serde_json::Value {
 /// The copies. A new one is ready before an old one ends.
 pub(crate) fn deployment(frame: &Frame<'_>, scene: &Scene<'_>) -> Vec<Child> {
     let spec = &frame.cluster.spec;
-    let drain = Duration::from(spec.workers.drain).as_secs();
     let mut args = identity(frame, "gateway");
-    args.extend([format!("--listen=0.0.0.0:{PORT}"), format!("--drain-seconds={drain}")]);
+    args.extend([
+        format!("--listen=0.0.0.0:{PORT}"),
+        format!("--pre-stop-seconds={PRE_STOP_SECONDS}"),
+        format!("--drain-seconds={DRAIN_SECONDS}"),
+    ]);
     let mut container = pod::container(frame, "gateway", &frame.settings.image, &[]);
+    // It waits by itself: then it knows that it ends and asks clients to leave their connections.
+    container.as_object_mut().map(|fields| fields.remove("lifecycle"));
     let connection = memory::connect(frame, scene, &mut container, &mut args);
     let mut volumes = vec![layout_volume(frame)];
     volumes.extend(connection.volumes);
@@ -64,8 +72,7 @@ pub(crate) fn deployment(frame: &Frame<'_>, scene: &Scene<'_>) -> Vec<Child> {
     pod::probes(&mut container, PORT);
     pod::startup(&mut container, PORT, 120);
 
-    let drain = i64::try_from(drain).unwrap_or(0);
-    let mut pod = pod::spec(&child::gateway(&frame.name), true, drain, json!([container]), volumes);
+    let mut pod = pod::spec(&child::gateway(&frame.name), true, DRAIN_SECONDS, json!([container]), volumes);
     memory::pull_secrets(frame, &mut pod);
     let selector = json!({"matchLabels": frame.selector(Component::Gateway)});
     pod["topologySpreadConstraints"] = json!([{

@@ -233,6 +233,18 @@ fn a_worker_is_told_what_it_computes_on() {
 }
 
 #[test]
+fn a_gateway_that_ends_has_more_time_than_its_workers_need() {
+    let desired = rendered(&cluster(&json!({"workers": {"drain": "10s"}})), Access::Dra, false);
+    let pod = &find(&desired, Kind::Deployment, "herd-gateway")["spec"]["template"]["spec"];
+    let args: Vec<String> = serde_json::from_value(pod["containers"][0]["args"].clone()).unwrap();
+    let seconds = |flag: &str| -> i64 { args.iter().find_map(|a| a.strip_prefix(flag)).unwrap().parse().unwrap() };
+    let (pre_stop, drain) = (seconds("--pre-stop-seconds="), seconds("--drain-seconds="));
+    assert!(pre_stop > 0 && drain >= 300);
+    assert!(pod["terminationGracePeriodSeconds"].as_i64().unwrap() > pre_stop + drain);
+    assert!(pod["containers"][0].get("lifecycle").is_none(), "it would wait twice");
+}
+
+#[test]
 fn the_password_is_nowhere_but_in_its_secret() {
     let herd = cluster(&json!({}));
     let desired = rendered(&herd, Access::Dra, false);
