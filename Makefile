@@ -26,7 +26,7 @@ demo-down: ## End the demo's cluster
 	@$(CLUSTER_TOOL) down
 
 .PHONY: test test-unit test-model test-api test-nodes
-test: ## Unit and property tests, then the API server of a real cluster with the installed operator
+test: ## Unit and property tests, then a real cluster: API server, layout, refusals, windows, faults and clients
 	@tests/run.sh all
 
 test-unit: ## Unit and property tests of all rooms, generated files: no cluster

@@ -3,7 +3,7 @@
 
 mod prune;
 mod rollout;
-mod subset;
+pub(crate) mod subset;
 
 use crate::{
     error::{Doing, Error},

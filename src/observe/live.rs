@@ -53,8 +53,7 @@ async fn list(
     kind: Kind,
     params: &ListParams,
 ) -> Result<Vec<((Kind, String), Value)>, Error> {
-    let resource = kind.resource();
-    let api: Api<DynamicObject> = Api::namespaced_with(client.clone(), namespace, &resource);
+    let api: Api<DynamicObject> = Api::namespaced_with(client.clone(), namespace, &kind.resource());
     // A cluster older than DRA has no claim templates, and no devices that need them.
     let found = api
         .list(params)
@@ -62,15 +61,17 @@ async fn list(
         .map(|list| list.items)
         .or_else(|error| super::absent_api(error).map(Option::unwrap_or_default));
     let items = found.doing(format!("list {kind}s in namespace `{namespace}`"))?;
-    let entry = |mut item: DynamicObject| {
-        let name = item.metadata.name.clone().unwrap_or_default();
-        // The items of a list do not say what they are.
-        item.types = Some(TypeMeta { api_version: resource.api_version.clone(), kind: resource.kind.clone() });
-        serde_json::to_value(item)
-            .map(|body| ((kind, name), body))
-            .map_err(|source| Error::Document { what: "a child", source })
-    };
-    items.into_iter().map(entry).collect()
+    items.into_iter().map(|item| entry(kind, item)).collect()
+}
+
+/// One item of a list, under its kind and name.
+fn entry(kind: Kind, mut item: DynamicObject) -> Result<((Kind, String), Value), Error> {
+    let name = item.metadata.name.clone().unwrap_or_default();
+    let resource = kind.resource();
+    // The items of a list do not say what they are; without it every child would seem changed.
+    item.types = Some(TypeMeta { api_version: resource.api_version, kind: resource.kind });
+    let body = serde_json::to_value(item).map_err(|source| Error::Document { what: "a child", source })?;
+    Ok(((kind, name), body))
 }
 
 /// Replicas that a Deployment or StatefulSet wants.
@@ -84,4 +85,24 @@ pub(crate) fn ready(body: &Value) -> i64 {
     let observed = body.pointer("/status/observedGeneration").and_then(Value::as_i64).unwrap_or(0);
     let ready = body.pointer("/status/readyReplicas").and_then(Value::as_i64).unwrap_or(0);
     if observed < generation { ready.min(replicas(body)) } else { ready }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::apply::subset;
+    use serde_json::json;
+
+    #[test]
+    fn a_listed_child_is_what_was_applied() {
+        let applied =
+            json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "c-layout"}, "data": {"a": "b"}});
+        let mut listed = applied.clone();
+        for field in ["apiVersion", "kind"] {
+            listed.as_object_mut().unwrap().remove(field);
+        }
+        let ((_, name), body) = entry(Kind::ConfigMap, serde_json::from_value(listed).unwrap()).unwrap();
+        assert_eq!(name, "c-layout");
+        assert!(subset::contains(&body, &applied), "{body}");
+    }
 }

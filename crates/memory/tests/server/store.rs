@@ -294,6 +294,26 @@ async fn a_redis_that_is_away_costs_a_query_no_more_than_its_50_ms_and_then_noth
 }
 
 #[tokio::test]
+async fn a_redis_that_comes_late_is_found_without_a_query() {
+    let first = Redis::start(&[]).await;
+    let options = first.options();
+    let port = first.kill();
+    let _store = Store::new(&options).unwrap();
+    let redis = Redis::start_at(port, &[]).await;
+    let client = redis::Client::open(redis.url()).unwrap();
+    let mut line = client.get_multiplexed_async_connection().await.unwrap();
+    let deadline = Instant::now() + Duration::from_secs(60);
+    loop {
+        let clients: String = redis::cmd("CLIENT").arg("LIST").query_async(&mut line).await.unwrap();
+        if clients.lines().count() > 1 {
+            break;
+        }
+        assert!(Instant::now() < deadline, "the store asked nothing of the Redis that is there now: {clients}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+#[tokio::test]
 async fn a_redis_that_says_nothing_costs_a_query_no_more_than_its_50_ms() {
     let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("redis://{}", silent.local_addr().unwrap());
