@@ -74,6 +74,8 @@ pub struct Settings {
     pub simulated_gpus: SimulatedGpus,
     /// Name of this operator in events.
     pub identity: String,
+    /// Namespace of the operator itself.
+    pub namespace: String,
 }
 
 impl From<&Args> for Settings {
@@ -85,6 +87,7 @@ impl From<&Args> for Settings {
             image_pull_policy: args.image_pull_policy.clone(),
             simulated_gpus: args.simulated_gpus,
             identity: args.identity.clone(),
+            namespace: args.lease_namespace.clone(),
         }
     }
 }

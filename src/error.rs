@@ -39,9 +39,6 @@ pub enum Error {
         #[source]
         source: std::io::Error,
     },
-    /// Signals could not be listened to.
-    #[error("listening for signals: {0}")]
-    Signals(#[source] std::io::Error),
     /// No way to the API server was found.
     #[error("finding the API server: {0}")]
     NoServer(#[source] Box<kube::Error>),
@@ -62,7 +59,6 @@ impl Error {
             Self::NotLeading => "NotLeading",
             Self::Document { .. } => "Document",
             Self::Listen { .. } => "Listen",
-            Self::Signals(_) => "Signals",
             Self::NoServer(_) => "NoServer",
         }
     }

@@ -37,16 +37,13 @@ pub use operator::Operator;
 use kube::Client;
 use lease::Elector;
 use std::{io::IsTerminal, sync::Arc, time::Duration};
-use tokio::{
-    signal::unix::{SignalKind, signal},
-    sync::watch,
-};
+use tokio::sync::watch;
 
 /// Longest time from a stop signal until the controller is cut off. It ends by itself unless its first list never came.
 const STOP: Duration = Duration::from_secs(2);
 
-/// Runs the operator until it is told to stop, or until it loses its Lease.
-pub async fn run(args: Args) -> Result<(), Error> {
+/// Runs the operator until `stop`, or until it loses its Lease.
+pub async fn run(args: Args, stop: impl Future<Output = ()>) -> Result<(), Error> {
     start_log(args.log_format);
     let client = Client::try_default().await.map_err(|error| Error::NoServer(Box::new(error)))?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
@@ -54,17 +51,17 @@ pub async fn run(args: Args) -> Result<(), Error> {
     let operator = Arc::new(Operator::new(client, clock, Settings::from(&args)).led_by(elector.leadership()));
     // One that waits to lead is ready: it could not do more.
     let (ready, readiness) = watch::channel(true);
-    let (stop, stopped) = watch::channel(false);
+    let (tell, told) = watch::channel(false);
     let server = server::serve(args.listen, operator.metrics.clone(), readiness);
-    let work = lead(&elector, operator, &args.namespaces, stopped, &ready);
+    let work = lead(&elector, operator, &args.namespaces, told, &ready);
     tokio::pin!(server, work);
     tokio::select! {
         ended = &mut server => return ended,
         ended = &mut work => return ended,
-        told = told_to_stop() => told?,
+        () = stop => {}
     }
     tracing::info!("stopping");
-    stop.send_replace(true);
+    tell.send_replace(true);
     if tokio::time::timeout(STOP, work).await.is_err() {
         tracing::debug!("the controller was cut off");
     }
@@ -92,16 +89,6 @@ async fn lead(
         () = controller::run(operator, namespaces, stop, ready) => Ok(()),
         () = elector.keep() => Err(Error::NotLeading),
     }
-}
-
-async fn told_to_stop() -> Result<(), Error> {
-    let mut terminate = signal(SignalKind::terminate()).map_err(Error::Signals)?;
-    let mut interrupt = signal(SignalKind::interrupt()).map_err(Error::Signals)?;
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
-    }
-    Ok(())
 }
 
 fn start_log(format: LogFormat) {

@@ -70,7 +70,10 @@ pub(crate) async fn pass(op: &Operator, namespace: &str, name: &str) -> Result<D
         notes: &understood.notes,
     };
     let said = op.reporter().report(&observed, decided, &applied).await?;
-    let waits = applied.waiting() || !applied.refused().is_empty() || !observed.missing.is_empty();
+    let waits = applied.waiting()
+        || !applied.refused().is_empty()
+        || !observed.missing.is_empty()
+        || !observed.downloads.is_empty();
     Ok(next(op, &observed, &plan, &said, waits))
 }
 

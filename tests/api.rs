@@ -1,12 +1,12 @@
 //! The CRD before a real API server: every example is taken, every wrong resource of tests/api/cases.yaml is refused with the
-//! words that stand there. Needs CHEROKEE_TEST_KUBECONFIG, except for what is compared without a server.
+//! words that stand there, the install manifest is taken whole. Needs CHEROKEE_TEST_KUBECONFIG, except for what is compared without a server.
 #![expect(clippy::disallowed_methods, reason = "the test plays the administrator who installs the CRD")]
 
 use cherokee_api::CherokeeCluster;
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::{
     Api, Client, Config, Resource,
-    api::{DeleteParams, Patch, PatchParams},
+    api::{ApiResource, DeleteParams, DynamicObject, GroupVersionKind, Patch, PatchParams},
     config::{KubeConfigOptions, Kubeconfig},
     runtime::wait::{await_condition, conditions},
 };
@@ -144,6 +144,31 @@ async fn the_api_server_takes_every_example_and_refuses_every_wrong_resource_in_
         remove(&client).await;
     }
     assert!(faults.is_empty(), "{} faults:\n{}", faults.len(), faults.join("\n"));
+}
+
+#[tokio::test]
+async fn the_api_server_takes_every_object_of_the_rendered_install_manifest() {
+    let client = client().await;
+    let text = fs::read_to_string(root().join("manifests/install.yaml")).expect("the manifest: run `make gen`");
+    let objects = serde_yaml::Deserializer::from_str(&text).map(|d| DynamicObject::deserialize(d).expect("an object"));
+    // Nothing is stored: the operator of the chart, which has the same names, stays as it is.
+    let dry = PatchParams::apply("cherokee-test").force().dry_run().validation_strict();
+    let (mut faults, mut taken) = (Vec::new(), 0);
+    for object in objects {
+        let types = object.types.clone().expect("kind and version");
+        let resource = ApiResource::from_gvk(&GroupVersionKind::try_from(&types).expect("a kind"));
+        let api: Api<DynamicObject> = match &object.metadata.namespace {
+            Some(namespace) => Api::namespaced_with(client.clone(), namespace, &resource),
+            None => Api::all_with(client.clone(), &resource),
+        };
+        let name = object.metadata.name.clone().expect("a name");
+        match api.patch(&name, &dry, &Patch::Apply(&object)).await {
+            Ok(_) => taken += 1,
+            Err(error) => faults.push(format!("{} `{name}`: {error}", types.kind)),
+        }
+    }
+    assert!(faults.is_empty(), "{} faults:\n{}", faults.len(), faults.join("\n"));
+    assert!(taken > 10, "only {taken} objects in the manifest");
 }
 
 /// What is wrong with the API server's answer to a wrong resource.

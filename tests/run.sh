@@ -56,7 +56,9 @@ nodes() {
   [ -x "$TARGET/openai-venv/bin/python" ] || python3 -m venv "$TARGET/openai-venv"
   "$TARGET/openai-venv/bin/pip" install --quiet 'openai>=3,<4'
   export CHEROKEE_TEST_PYTHON=$TARGET/openai-venv/bin/python
-  step "Two nodes: layout, refusals, windows, faults, clients"
+  CHEROKEE_TEST_MODEL=$(images/model.sh)
+  export CHEROKEE_TEST_MODEL
+  step "Two nodes: layout, refusals, windows, faults, clients, model sources"
   cargo test --workspace --test nodes -- --test-threads=1
 }
 

@@ -1,5 +1,6 @@
 //! One snapshot a pass: the resource, the fleet, the cluster's own children and pods, hints and password. Reads only.
 
+pub(crate) mod downloads;
 pub mod fleet;
 pub(crate) mod holds;
 pub(crate) mod live;
@@ -26,6 +27,7 @@ use cherokee_plan::{ClusterId, Fleet};
 use cherokee_wire::{
     hints::{self, Hints, MemoryReport},
     layout::{self, Layout},
+    worker::Download,
 };
 use chrono::{DateTime, Utc};
 use futures::future::join_all;
@@ -40,7 +42,7 @@ use kube::{
     core::{DeserializeGuard, NamespaceResourceScope, PartialObjectMeta},
 };
 use serde::de::DeserializeOwned;
-use std::{fmt::Debug, sync::Arc};
+use std::{collections::BTreeMap, fmt::Debug, sync::Arc};
 
 /// What one pass knows. After it nobody reads the API server again in this pass, but for holds inside the lock.
 #[derive(Clone, Debug)]
@@ -63,6 +65,8 @@ pub struct Observed {
     pub live: Live,
     /// The cluster's pods.
     pub pods: Vec<Pod>,
+    /// Slots whose worker is starting and may be downloading, each with what it says.
+    pub downloads: BTreeMap<String, Option<Download>>,
     /// The password of the managed Redis.
     pub password: Password,
     /// Objects that the spec names and that are not there, as "Secret `name`".
@@ -95,7 +99,8 @@ pub async fn observe(
     let fleet = fleet(&sources, &cluster.spec.accelerator, &cluster.spec.workers.tolerations);
     let id = cluster_id(&cluster.metadata);
     let layout = document(live.get(Kind::ConfigMap, &child::layout(name)), layout::KEY);
-    Ok(Some(Observed { now, cluster, id, fleet, hints, memory, layout, live, pods, password, missing }))
+    let downloads = downloads::downloads(&cluster, &pods).await;
+    Ok(Some(Observed { now, cluster, id, fleet, hints, memory, layout, live, pods, downloads, password, missing }))
 }
 
 /// The fleet as it is now, simulated devices included: read once more by a pass that is about to take a device.
@@ -126,7 +131,7 @@ async fn sources(client: &Client, cluster: &CherokeeCluster) -> Result<Sources, 
     Ok(Sources { nodes, slices, class, claims, pods, slots, clusters })
 }
 
-async fn cluster_ids(client: &Client) -> Result<std::collections::BTreeMap<String, ClusterId>, Error> {
+async fn cluster_ids(client: &Client) -> Result<BTreeMap<String, ClusterId>, Error> {
     let api: Api<CherokeeCluster> = Api::all(client.clone());
     // Metadata only: another tenant's object may be unreadable.
     let list = api.list_metadata(&ListParams::default()).await.doing("list CherokeeClusters")?;

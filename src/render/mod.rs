@@ -16,7 +16,8 @@ mod tests;
 
 pub use child::{Child, Component, Kind};
 pub(crate) use memory::{password as stored_password, secret as password_secret};
-pub(crate) use model::claim as claim_of;
+pub(crate) use model::{claim as claim_of, downloaded};
+pub(crate) use pod::PORT as WORKER_PORT;
 pub(crate) use slot::start_seconds;
 
 use crate::args::Settings;

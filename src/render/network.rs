@@ -23,9 +23,14 @@ pub(crate) fn slot_service(frame: &Frame<'_>, slot: &str) -> Child {
     frame.child(Kind::Service, slot, Component::Worker, body)
 }
 
-/// Workers know no API keys, so only the gateways of their cluster reach them. A policy beside this one may allow more.
+/// Workers know no API keys, so only the gateways of their cluster reach them, and the operator, which asks how far their
+/// downloads are. A policy beside this one may allow more.
 pub(crate) fn workers(frame: &Frame<'_>) -> Child {
-    let from = json!([peer(frame.selector(Component::Gateway))]);
+    let operator = json!({
+        "namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": frame.settings.namespace}},
+        "podSelector": {"matchLabels": {"app.kubernetes.io/component": "operator"}},
+    });
+    let from = json!([peer(frame.selector(Component::Gateway)), operator]);
     policy(frame, child::worker(&frame.name), Component::Worker, &from, PORT)
 }
 

@@ -16,6 +16,7 @@ fn settings() -> Settings {
         image_pull_policy: "IfNotPresent".into(),
         simulated_gpus: SimulatedGpus::Allow,
         identity: "test".into(),
+        namespace: "cherokee-system".into(),
     }
 }
 

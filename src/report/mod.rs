@@ -2,6 +2,7 @@
 //! events after it. Besides `apply` the only writer.
 
 mod conditions;
+mod downloads;
 mod events;
 mod slots;
 mod status;
@@ -18,7 +19,7 @@ use cherokee_api::{
     role::Role,
 };
 use cherokee_plan::{Fleet, Intent, Plan};
-use cherokee_wire::hints::MemoryReport;
+use cherokee_wire::{hints::MemoryReport, worker::Download};
 use chrono::{DateTime, Utc};
 use conditions::Verdict;
 use k8s_openapi::api::core::v1::Pod;
@@ -29,6 +30,7 @@ use kube::{
     runtime::events::Recorder,
 };
 use serde_json::json;
+use std::collections::BTreeMap;
 
 /// What a status is made from.
 pub(crate) struct Facts<'a> {
@@ -44,6 +46,7 @@ pub(crate) struct Facts<'a> {
     pub(crate) live: &'a Live,
     pub(crate) pods: &'a [Pod],
     pub(crate) refused: &'a [Refused],
+    pub(crate) downloads: &'a BTreeMap<String, Option<Download>>,
     pub(crate) missing: &'a [String],
     pub(crate) memory: Option<MemoryReport>,
     pub(crate) now: DateTime<Utc>,
@@ -99,12 +102,14 @@ impl Reporter<'_> {
             live: applied.live(),
             pods: &observed.pods,
             refused: applied.refused(),
+            downloads: &observed.downloads,
             missing: &observed.missing,
             memory: observed.memory,
             now: observed.now,
         };
         let (status, until) = status::status(&facts);
         let mut events = events::of_conditions(observed.cluster.status.as_ref(), &status);
+        events.extend(downloads::events(observed.cluster.status.as_ref(), &observed.downloads));
         events.extend(events::of_children(applied.created(), applied.deleted()));
         self.store(&observed.cluster, &status, events).await?;
         Ok(Said { status, until })

@@ -1,6 +1,6 @@
 //! What each slot's process does, from its Deployment and pods: pure.
 
-use super::Facts;
+use super::{Facts, downloads};
 use crate::{
     observe::{
         live::{ready, replicas},
@@ -108,7 +108,11 @@ pub(crate) fn status(facts: &Facts<'_>, seen: &BTreeMap<String, Seen>) -> Vec<Sl
                 reserve: format!("{}Mi", slot.memory.reserve.0),
                 total: format!("{}Mi", slot.memory.total.0),
             },
-            message: seen.trouble.as_ref().map(|t| t.message.clone()),
+            message: seen
+                .trouble
+                .as_ref()
+                .map(|t| t.message.clone())
+                .or_else(|| facts.downloads.get(name)?.as_ref().map(downloads::words)),
         })
         .collect()
 }

@@ -1,6 +1,6 @@
 //! Level 3: the installed operator on two real nodes with simulated GPUs, real Redis and a real model.
 //!
-//! `tests/run.sh cluster` boots the cluster, installs the chart and calls this, one test at a time: each takes a namespace of
+//! `tests/run.sh nodes` boots the cluster, installs the chart and calls this, one test at a time: each takes a namespace of
 //! its own and leaves the GPUs free.
 #![expect(clippy::panic, reason = "a test says what it saw and fails")]
 
@@ -9,5 +9,6 @@ mod faults;
 mod layout;
 mod openai;
 mod refusals;
+mod sources;
 mod support;
 mod windows;

@@ -116,12 +116,12 @@ pub mod reason {
     pub const IGNORED: &str = "Ignored";
     /// Events: a child was created.
     pub const CREATED: &str = "Created";
+    /// Events: a worker downloads its model.
+    pub const DOWNLOADING: &str = "Downloading";
     /// Events: a child was deleted.
     pub const DELETED: &str = "Deleted";
     /// The worker found no GPU.
     pub const NO_GPU: &str = "NoGpu";
-    /// The worker reports another device than planned.
-    pub const DEVICE_DRIFT: &str = "DeviceDrift";
     /// Some node's GPUs are simulated.
     pub const SIMULATED_GPUS: &str = "SimulatedGpus";
 }

@@ -77,7 +77,7 @@ pub struct SlotStatus {
     pub state: SlotState,
     /// Memory that it was planned with.
     pub memory: SlotMemory,
-    /// Why it is not as it should be.
+    /// Why it is not as it should be, or how far the download of its model is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub message: Option<String>,
 }

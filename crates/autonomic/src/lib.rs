@@ -25,7 +25,6 @@ use std::{
     sync::Arc,
     time::Duration,
 };
-use tokio::signal::unix::{SignalKind, signal};
 
 /// Arguments of `cherokee autonomic`; each has an environment variable `CHEROKEE_…` of the same name.
 #[derive(Clone, Debug, clap::Args)]
@@ -77,26 +76,10 @@ pub enum Error {
     /// No way to the API server.
     #[error("no way to the API server (use --no-kubernetes outside of a cluster): {0}")]
     NoCluster(Box<kube::Error>),
-    /// Signals or the HTTP server failed.
-    #[error("{0}")]
-    Io(#[from] std::io::Error),
-}
-
-/// Runs the daemon until SIGTERM or SIGINT.
-pub async fn run(args: Args) -> Result<(), Error> {
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    let stop = async move {
-        tokio::select! {
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
-        }
-    };
-    run_until(args, stop).await
 }
 
 /// Runs the daemon until `stop`; the tick that runs then ends first.
-pub async fn run_until(args: Args, stop: impl Future<Output = ()>) -> Result<(), Error> {
+pub async fn run(args: Args, stop: impl Future<Output = ()>) -> Result<(), Error> {
     let kubernetes = if args.no_kubernetes {
         None
     } else {

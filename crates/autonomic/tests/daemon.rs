@@ -3,7 +3,7 @@
 #[path = "../../memory/tests/server/support.rs"]
 mod support;
 
-use cherokee_autonomic::{Args, run_until};
+use cherokee_autonomic::{Args, run};
 use cherokee_memory::{Answer, Asked, Endpoint, Entry, Fingerprint, Store, Verdict, key::judge};
 use cherokee_wire::{
     layout::{Layout, Memory},
@@ -35,7 +35,7 @@ impl Daemon {
             no_kubernetes: true,
         };
         let (stop, stopped) = oneshot::channel();
-        let task = tokio::spawn(run_until(args, async move { drop(stopped.await) }));
+        let task = tokio::spawn(run(args, async move { drop(stopped.await) }));
         Self { url: format!("http://127.0.0.1:{port}"), stop, task }
     }
 

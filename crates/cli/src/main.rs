@@ -3,8 +3,10 @@
 
 mod kubectl;
 mod log;
+mod signals;
 
 use clap::{Parser, Subcommand};
+use signals::Stop;
 use std::{error::Error, ffi::OsString, path::Path, process::ExitCode};
 
 /// Places the roles of language models on single GPUs
@@ -59,18 +61,18 @@ fn main() -> ExitCode {
         Err(code) => return code,
     };
     match program {
-        Program::Operator(args) => daemon(cherokee_operator::run(args)),
+        Program::Operator(args) => daemon(|stop| cherokee_operator::run(args, stop)),
         Program::Gateway { args, log } => {
             log.start();
-            daemon(cherokee_gateway::run(args))
+            daemon(|stop| cherokee_gateway::run(args, stop))
         }
         Program::Autonomic { args, log } => {
             log.start();
-            daemon(cherokee_autonomic::run(args))
+            daemon(|stop| cherokee_autonomic::run(args, stop))
         }
         Program::Dream { args, log } => {
             log.start();
-            daemon(cherokee_dream::run(args))
+            daemon(|stop| cherokee_dream::run(args, stop))
         }
         Program::Kubectl(args) => plugin(args),
     }
@@ -91,12 +93,19 @@ fn parsed<T>(words: Result<T, clap::Error>) -> Result<T, ExitCode> {
     })
 }
 
-fn daemon<E: Error + 'static>(work: impl Future<Output = Result<(), E>>) -> ExitCode {
-    match on_runtime(work) {
-        Ok(Ok(())) => ExitCode::SUCCESS,
-        Ok(Err(error)) => ended(&error),
-        Err(error) => ended(&error),
-    }
+/// Runs a daemon, which is given what ends on the first signal to stop.
+fn daemon<E, F>(work: impl FnOnce(Stop) -> F) -> ExitCode
+where
+    E: Error + 'static,
+    F: Future<Output = Result<(), E>>,
+{
+    let run = async {
+        match signals::stop() {
+            Ok(stop) => work(stop).await.map_or_else(|error| ended(&error), |()| ExitCode::SUCCESS),
+            Err(error) => ended(&error),
+        }
+    };
+    on_runtime(run).unwrap_or_else(|error| ended(&error))
 }
 
 fn plugin(args: kubectl::Args) -> ExitCode {

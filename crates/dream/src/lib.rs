@@ -17,10 +17,7 @@ mod worker;
 
 use crate::{metrics::Metrics, runner::Runner};
 use std::{future::Future, net::SocketAddr, path::PathBuf, sync::Arc};
-use tokio::{
-    signal::unix::{SignalKind, signal},
-    sync::watch,
-};
+use tokio::sync::watch;
 
 /// Arguments of `cherokee dream`; each has an environment variable `CHEROKEE_…` of the same name.
 #[derive(Clone, Debug, clap::Args)]
@@ -72,26 +69,10 @@ pub enum Error {
     /// The client for the worker could not be made.
     #[error("the client for the worker: {0}")]
     Client(#[from] reqwest::Error),
-    /// Signals cannot be listened for.
-    #[error("{0}")]
-    Io(#[from] std::io::Error),
-}
-
-/// Dreams until SIGTERM or SIGINT.
-pub async fn run(args: Args) -> Result<(), Error> {
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    let stop = async move {
-        tokio::select! {
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
-        }
-    };
-    run_until(args, stop).await
 }
 
 /// Dreams until `stop`; then gives back the item in work and returns.
-pub async fn run_until(args: Args, stop: impl Future<Output = ()>) -> Result<(), Error> {
+pub async fn run(args: Args, stop: impl Future<Output = ()>) -> Result<(), Error> {
     let metrics = Arc::new(Metrics::new());
     let server = tokio::spawn(http::serve(args.listen, metrics.clone()).await?);
     let (layout, layouts) = watch::channel(None);

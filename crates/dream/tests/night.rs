@@ -4,7 +4,7 @@
 mod support;
 mod worker;
 
-use cherokee_dream::{Args, run_until};
+use cherokee_dream::{Args, run};
 use cherokee_memory::{
     Answer, Asked, Cut, Endpoint, Entry, Fingerprint, Key, Provenance, Store, Verdict, key::judge, night::Night,
 };
@@ -125,7 +125,7 @@ impl Dreamer {
             item_timeout_seconds,
         };
         let (stop, stopped) = oneshot::channel();
-        Self { stop, task: tokio::spawn(run_until(args, async move { drop(stopped.await) })) }
+        Self { stop, task: tokio::spawn(run(args, async move { drop(stopped.await) })) }
     }
 
     async fn stop(self) {
@@ -259,7 +259,7 @@ async fn a_window_ends_by_the_clock_even_if_the_layout_is_late() {
     let house = House::new().await;
     house.remember("question", "day").await;
     house.worker.answer_only(0);
-    house.layout(RoleState::Awake, Some((Utc::now() + TimeDelta::milliseconds(1_500)).to_rfc3339()));
+    house.layout(RoleState::Awake, Some((Utc::now() + TimeDelta::seconds(15)).to_rfc3339()));
     let dreamer = house.dreamer();
     eventually(|| async { house.worker.asked().len() == 1 }).await;
     eventually(|| async { house.worker.waiting() == 0 }).await;

@@ -48,11 +48,7 @@ use std::{
     sync::{Arc, atomic::AtomicBool},
     time::Duration,
 };
-use tokio::{
-    net::TcpListener,
-    signal::unix::{SignalKind, signal},
-    sync::watch,
-};
+use tokio::{net::TcpListener, sync::watch};
 use upstream::{Limits, Upstream};
 
 /// Why the gateway did not start, or stopped.
@@ -67,25 +63,20 @@ pub enum Error {
     /// The address of Redis.
     #[error("--redis-url: {0}")]
     Redis(cherokee_memory::Error),
-    /// Serving or signals failed.
+    /// Serving failed.
     #[error("serving failed: {0}")]
     Serve(io::Error),
 }
 
-/// Serves until SIGTERM or SIGINT. The process must have installed a TLS provider for the API server before.
-pub async fn run(args: Args) -> Result<(), Error> {
+/// Serves until `stop`, then drains. The process must have installed a TLS provider for the API server before.
+pub async fn run(args: Args, stop: impl Future<Output = ()> + Send + 'static) -> Result<(), Error> {
     let ending = server::Ending {
         pre_stop: Duration::from_secs(args.pre_stop_seconds),
         drain: Duration::from_secs(args.drain_seconds),
     };
-    let mut term = signal(SignalKind::terminate()).map_err(Error::Serve)?;
-    let mut int = signal(SignalKind::interrupt()).map_err(Error::Serve)?;
     let gateway = Arc::new(build(&args).await?);
     let listener = TcpListener::bind(args.listen).await.map_err(|error| Error::Listen(args.listen, error))?;
     tracing::info!(listen = %args.listen, cluster = args.cluster, namespace = args.namespace, "gateway serves");
-    let stop = async move {
-        tokio::select! { _ = term.recv() => {}, _ = int.recv() => {} }
-    };
     server::serve(listener, gateway, ending, stop).await.map_err(Error::Serve)
 }
 

@@ -1,4 +1,4 @@
-//! What a worker says of itself at `GET /status`.
+//! What a worker says of itself at `GET /status` and `GET /download`.
 
 use serde::{Deserialize, Serialize};
 
@@ -18,6 +18,19 @@ pub struct WorkerStatus {
     pub waiting: u32,
     /// Whether it takes new queries.
     pub draining: bool,
+}
+
+/// How far a model's file is, at `GET /download`; `null` while nothing is downloaded.
+#[derive(Clone, Debug, Deserialize, Serialize, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+pub struct Download {
+    /// The model.
+    pub model: String,
+    /// Bytes that are there, those of earlier attempts included.
+    pub bytes: u64,
+    /// Size of the file in bytes, if the server tells.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub of: Option<u64>,
 }
 
 /// Device that a worker found.

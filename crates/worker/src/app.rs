@@ -2,6 +2,7 @@
 
 use crate::metrics::Metrics;
 use cherokee_engine::Engine;
+use cherokee_wire::worker::Download;
 use std::sync::{Arc, OnceLock};
 use tokio::sync::watch;
 use tokio_util::task::{TaskTracker, task_tracker::TaskTrackerToken};
@@ -23,6 +24,7 @@ pub struct App(Arc<Inner>);
 
 struct Inner {
     phase: watch::Sender<Phase>,
+    download: watch::Sender<Option<Download>>,
     engine: OnceLock<Engine>,
     running: TaskTracker,
     metrics: Metrics,
@@ -44,8 +46,9 @@ impl App {
     /// A worker that loads. `started` is now, in seconds since 1970.
     pub fn new(started: i64) -> Self {
         let (phase, _) = watch::channel(Phase::Loading);
+        let (download, _) = watch::channel(None);
         let (engine, running) = (OnceLock::new(), TaskTracker::new());
-        Self(Arc::new(Inner { phase, engine, running, metrics: Metrics::new(), started }))
+        Self(Arc::new(Inner { phase, download, engine, running, metrics: Metrics::new(), started }))
     }
 
     /// Serves with `engine` from now on, unless the worker already drains.
@@ -69,6 +72,16 @@ impl App {
     /// Where the worker is in its life.
     pub fn phase(&self) -> Phase {
         *self.0.phase.borrow()
+    }
+
+    /// Says how far a download is; `None` once it has ended.
+    pub fn downloading(&self, download: Option<Download>) {
+        self.0.download.send_replace(download);
+    }
+
+    /// How far the present download is.
+    pub fn download(&self) -> Option<Download> {
+        self.0.download.borrow().clone()
     }
 
     /// The engine, once models are loaded.

@@ -8,10 +8,12 @@ use crate::{
     sources::{self, Source},
 };
 use cherokee_engine::{Compute, Engine, Options};
+use cherokee_wire::worker::Download;
 use std::{
     convert::Infallible,
     io,
     path::PathBuf,
+    sync::Arc,
     time::{Duration, SystemTime},
 };
 use tokio::{
@@ -101,7 +103,7 @@ pub async fn run(args: &Args) -> Result<(), Fault> {
 
 /// Loads, then watches the engine.
 async fn live(args: &Args, app: &App) -> Result<Infallible, Fault> {
-    let engine = prepare(args).await?;
+    let engine = prepare(args, app).await?;
     let report = engine.report();
     tracing::info!(
         models = report.models.iter().map(|model| model.name.as_str()).collect::<Vec<_>>().join(","),
@@ -123,7 +125,7 @@ async fn live(args: &Args, app: &App) -> Result<Infallible, Fault> {
 }
 
 /// From arguments to a running engine. The device is opened first: without one nothing is downloaded.
-async fn prepare(args: &Args) -> Result<Engine, Fault> {
+async fn prepare(args: &Args, app: &App) -> Result<Engine, Fault> {
     let wanted = sources::wanted(args)?;
     let (choice, visible) = (args.device.into(), args.visible_devices.clone());
     let compute = blocking(move || Ok(Compute::open(choice, visible.as_deref())?)).await?;
@@ -132,7 +134,10 @@ async fn prepare(args: &Args) -> Result<Engine, Fault> {
         let file = match source {
             Source::Path(path) => sources::file(&name, &path)?,
             Source::Url { url, sha256 } => {
-                download::fetch(&sources::download(&url, &sha256, args, token(args)?.as_deref())).await?
+                let order = sources::download(&url, &sha256, args, token(args)?.as_deref(), progress(app, &name));
+                let file = download::fetch(&order).await?;
+                app.downloading(None);
+                file
             }
         };
         files.push((name, file));
@@ -149,6 +154,12 @@ async fn prepare(args: &Args) -> Result<Engine, Fault> {
         Ok(Engine::start(loaded, &options, compute)?)
     })
     .await
+}
+
+/// Shows a download's progress to those who ask the worker.
+fn progress(app: &App, model: &str) -> download::Progress {
+    let (app, model) = (app.clone(), model.to_owned());
+    Arc::new(move |bytes, of| app.downloading(Some(Download { model: model.clone(), bytes, of })))
 }
 
 /// Stops accepting, and gives running queries their time.

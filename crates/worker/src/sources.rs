@@ -118,13 +118,20 @@ pub fn file(name: &str, path: &Path) -> Result<PathBuf, Fault> {
     }
 }
 
-/// Address and digest as the downloader takes them, from the arguments.
-pub fn download(url: &str, sha256: &str, args: &Args, token: Option<&str>) -> download::Order {
+/// Address and digest as the downloader takes them, with cache and token from the arguments.
+pub fn download(
+    url: &str,
+    sha256: &str,
+    args: &Args,
+    token: Option<&str>,
+    progress: download::Progress,
+) -> download::Order {
     download::Order {
         url: url.to_owned(),
         sha256: sha256.to_owned(),
         folder: args.model_cache.clone(),
         token: token.map(str::to_owned),
+        progress,
     }
 }
 

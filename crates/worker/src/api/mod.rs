@@ -27,6 +27,7 @@ pub fn router(app: App) -> Router {
         .route("/readyz", get(state::ready))
         .route("/metrics", get(state::metrics))
         .route("/status", get(state::status))
+        .route("/download", get(state::download))
         .fallback(state::not_offered)
         .method_not_allowed_fallback(state::not_offered)
         .layer(DefaultBodyLimit::max(BODY_LIMIT))

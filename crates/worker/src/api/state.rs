@@ -56,6 +56,11 @@ pub(super) async fn status(State(app): State<App>) -> Response {
     }
 }
 
+/// `GET /download`.
+pub(super) async fn download(State(app): State<App>) -> Json<Option<worker::Download>> {
+    Json(app.download())
+}
+
 /// Every other address or method.
 pub(super) async fn not_offered(method: Method, uri: Uri) -> Response {
     Refusal::new(Code::NotOffered, format!("{method} {} is not offered", uri.path()), None).into_response()

@@ -10,6 +10,7 @@ use std::{
     fs::{File, TryLockError},
     io::{self, Read},
     path::{Path, PathBuf},
+    sync::Arc,
     time::Duration,
 };
 
@@ -19,6 +20,9 @@ const MOST_IDLE_BREAKS: u32 = 6;
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
 /// Longest pause between two attempts.
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+
+/// Is told how far a download is: bytes that are there, and bytes of the whole file if the server says so.
+pub type Progress = Arc<dyn Fn(u64, Option<u64>) + Send + Sync>;
 
 /// What is to be fetched.
 #[derive(Clone)]
@@ -31,6 +35,8 @@ pub struct Order {
     pub folder: PathBuf,
     /// Bearer token.
     pub token: Option<String>,
+    /// Called with each piece that comes.
+    pub progress: Progress,
 }
 
 /// Why a model was not fetched.

@@ -65,11 +65,13 @@ async fn append(mut response: Response, order: &Order, part: &Path, have: u64) -
     file.set_len(have).await.map_err(fault)?;
     let total = response.content_length().map(|rest| have + rest);
     let (mut bytes, mut told, begun) = (have, Instant::now(), Instant::now());
+    (order.progress)(bytes, total);
     loop {
         let end = match response.chunk().await {
             Ok(Some(chunk)) => {
                 file.write_all(&chunk).await.map_err(fault)?;
                 bytes += u64::try_from(chunk.len()).unwrap_or(u64::MAX);
+                (order.progress)(bytes, total);
                 if told.elapsed() >= PROGRESS {
                     told = Instant::now();
                     let seconds = begun.elapsed().as_secs().max(1);

@@ -92,7 +92,13 @@ fn content() -> Vec<u8> {
 fn order(url: String, content: &[u8], folder: &Path) -> Order {
     // A client of this process needs the provider that the program installs for itself.
     drop(client());
-    Order { url, sha256: hex::encode(Sha256::digest(content)), folder: folder.to_owned(), token: None }
+    Order {
+        url,
+        sha256: hex::encode(Sha256::digest(content)),
+        folder: folder.to_owned(),
+        token: None,
+        progress: Arc::new(|_, _| {}),
+    }
 }
 
 #[tokio::test]
