@@ -14,7 +14,7 @@ pub struct Args {
     /// Image of a managed Redis, unless the resource names one.
     #[arg(long, env = "CHEROKEE_REDIS_IMAGE")]
     pub redis_image: String,
-    /// When images of children are pulled: Always, IfNotPresent or Never.
+    /// When images of children are pulled: Always, `IfNotPresent` or Never.
     #[arg(long, env = "CHEROKEE_IMAGE_PULL_POLICY", default_value = "IfNotPresent")]
     pub image_pull_policy: String,
     /// Whether nodes with simulated GPUs, whose workers compute on the CPU, are used.

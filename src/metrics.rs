@@ -28,6 +28,7 @@ struct Cluster {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+#[expect(clippy::struct_field_names, reason = "the fields are the labels of the metric")]
 struct State {
     namespace: String,
     cluster: String,

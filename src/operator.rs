@@ -17,7 +17,7 @@ use std::{
 use tracing::Instrument;
 
 /// Longest time between two tries of a pass that fails.
-const LONGEST_BACKOFF: Duration = Duration::from_secs(60);
+const LONGEST_BACKOFF: Duration = Duration::from_mins(1);
 /// Time before the second try.
 const FIRST_BACKOFF: Duration = Duration::from_millis(500);
 

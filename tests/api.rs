@@ -1,5 +1,5 @@
 //! The CRD before a real API server: every example is taken, every wrong resource of tests/api/cases.yaml is refused with the
-//! words that stand there, the install manifest is taken whole. Needs CHEROKEE_TEST_KUBECONFIG, except for what is compared without a server.
+//! words that stand there, the install manifest is taken whole. Needs `CHEROKEE_TEST_KUBECONFIG`, except for what is compared without a server.
 #![expect(clippy::disallowed_methods, reason = "the test plays the administrator who installs the CRD")]
 
 use cherokee_api::CherokeeCluster;
@@ -15,7 +15,7 @@ use serde_json::Value;
 use std::{collections::BTreeMap, fs, path::Path, time::Duration};
 
 /// The API server takes a moment to serve a new kind.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 const CRD: &str = "cherokeeclusters.cherokee.ai";
 
 #[derive(Deserialize)]

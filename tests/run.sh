@@ -12,8 +12,8 @@ build() {
 }
 
 unit() {
-  step "Formatting"
-  cargo fmt --all --check
+  step "Formatting and lints"
+  make -s lint
   step "Generated files, and the arrows between the rooms"
   make -s check
   step "Go: unit tests of the test cluster"

@@ -159,15 +159,15 @@ mod tests {
             json!({"restartCount": count, "state": {"waiting": {"reason": "CrashLoopBackOff"}},
             "lastState": {"terminated": {"exitCode": 1, "message": "cannot read model"}}})
         };
-        assert_eq!(see(container(1), 1).1, false);
-        assert_eq!(see(container(3), 1).1, true);
+        assert!(!see(container(1), 1).1);
+        assert!(see(container(3), 1).1);
     }
 
     #[test]
     fn an_image_that_cannot_be_pulled_becomes_terminal_after_five_minutes() {
         let container =
             json!({"restartCount": 0, "state": {"waiting": {"reason": "ImagePullBackOff", "message": "not found"}}});
-        assert_eq!(see(container.clone(), 1).1, false);
+        assert!(!see(container.clone(), 1).1);
         let (reason, terminal, message) = see(container, 6);
         assert_eq!((reason, terminal), ("ImagePullFailed", true));
         assert!(message.contains("registry/worker:1"), "{message}");

@@ -3,6 +3,7 @@
 //! `tests/run.sh nodes` boots the cluster, installs the chart and calls this, one test at a time: each takes a namespace of
 //! its own and leaves the GPUs free.
 #![expect(clippy::panic, reason = "a test says what it saw and fails")]
+#![expect(clippy::disallowed_methods, reason = "the tests play users and administrators")]
 
 mod clusters;
 mod faults;

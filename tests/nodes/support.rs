@@ -18,7 +18,7 @@ use std::{
 };
 
 /// Starting a worker on a busy machine of two cores takes its time; what is not true after this never will be.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(300);
+pub(crate) const PATIENCE: Duration = Duration::from_mins(5);
 
 /// A namespace of its own with a client, for one test.
 pub(crate) struct Ground {

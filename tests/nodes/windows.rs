@@ -1,6 +1,7 @@
 //! A window in real time: the dream worker is there at its start and its GPU is free after its end.
 
 use crate::support::{Ground, condition, eventually, layer_spec, slot_of};
+use cherokee_api::status::RoleState::{Asleep, Awake};
 use chrono::{TimeDelta, Timelike, Utc};
 use serde_json::json;
 
@@ -18,7 +19,6 @@ async fn a_dream_worker_is_ready_in_its_window_and_its_gpu_is_free_after() {
     let dream = slot_of(&status, "dream");
     let role = |s: &cherokee_api::CherokeeClusterStatus| s.roles.iter().find(|r| r.name == "dream").map(|r| r.state);
     let state = |wanted| move |s: &cherokee_api::CherokeeClusterStatus| role(s) == Some(wanted);
-    use cherokee_api::status::RoleState::{Asleep, Awake};
     let status = ground.status("c", "dream is awake and its worker ready", |s| {
         state(Awake)(s) && condition(s, "WorkersReady").0 == "True"
     });

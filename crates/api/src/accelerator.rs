@@ -143,5 +143,5 @@ fn drain() -> Duration {
     std::time::Duration::from_secs(30).into()
 }
 fn lead_time() -> Duration {
-    std::time::Duration::from_secs(120).into()
+    std::time::Duration::from_mins(2).into()
 }

@@ -143,8 +143,8 @@ fn quarter_gib() -> Quantity {
     Quantity("256Mi".into())
 }
 fn day() -> Duration {
-    std::time::Duration::from_secs(24 * 3600).into()
+    std::time::Duration::from_hours(24).into()
 }
 fn week() -> Duration {
-    std::time::Duration::from_secs(168 * 3600).into()
+    std::time::Duration::from_hours(7 * 24).into()
 }

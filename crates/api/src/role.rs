@@ -247,5 +247,5 @@ fn max_sequences() -> i32 {
     4
 }
 fn one_hour() -> Duration {
-    std::time::Duration::from_secs(3600).into()
+    std::time::Duration::from_hours(1).into()
 }

@@ -1,4 +1,5 @@
 //! The daemon on a real redis-server.
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test ends where what it needs is not there")]
 
 #[path = "../../memory/tests/server/support.rs"]
 mod support;

@@ -152,8 +152,8 @@ impl Shared {
         }
         inbox.open[index(class)] += 1;
         inbox.next += 1;
-        let made = make(inbox.next);
-        inbox.arrived.push(made);
+        let arrival = make(inbox.next);
+        inbox.arrived.push(arrival);
         self.wake.notify_one();
         Ok(())
     }

@@ -29,7 +29,7 @@ pub(crate) fn run(shared: &Shared, mut lanes: Vec<Lane>, limits: Limits) {
             lanes[lane].sequences.push(sequence);
         }
         for lane in &mut lanes {
-            retire(shared, lane, |sequence| sequence.cancelled());
+            retire(shared, lane, Sequence::cancelled);
         }
         if let Some(lane) = next(&mut lanes) {
             lane.last_step = step;

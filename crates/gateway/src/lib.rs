@@ -139,7 +139,7 @@ async fn follow(args: &Args) -> (Layouts, Endpoints) {
             });
         }
         Err(error) => {
-            tracing::warn!(%error, "no way to the API server: the layout file and DNS alone tell where to go")
+            tracing::warn!(%error, "no way to the API server: the layout file and DNS alone tell where to go");
         }
     }
     (layouts, Endpoints::new(table, &args.namespace))

@@ -28,7 +28,7 @@ use std::{
 };
 
 /// Time in which a client has to send its body.
-const BODY: Duration = Duration::from_secs(60);
+const BODY: Duration = Duration::from_mins(1);
 
 /// Answers one query; refusals are answers too.
 pub async fn answer(gateway: Arc<Gateway>, endpoint: Endpoint, request: Request) -> Response {

@@ -30,6 +30,7 @@ impl Refusal {
     }
 
     /// The same, with the seconds to wait.
+    #[must_use]
     pub fn after(self, seconds: u64) -> Self {
         Self { retry_after: Some(seconds), ..self }
     }

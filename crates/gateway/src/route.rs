@@ -166,7 +166,7 @@ fn candidates(layout: &Layout, able: &[Able<'_>], ready: &Ready) -> Vec<Candidat
             ranked.push(((*tier, *in_flight, *name, slot), candidate));
         }
     }
-    ranked.sort_by(|(left, _), (right, _)| left.cmp(right));
+    ranked.sort_by_key(|(left, _)| *left);
     // Roles may share a slot: asking it twice for the same model helps nobody.
     let mut asked = BTreeSet::new();
     let first = |candidate: &Candidate| asked.insert((candidate.slot.clone(), candidate.model.clone()));

@@ -83,11 +83,11 @@ fn unify(fields: &mut Map<String, Value>) {
     if let Some(limit) = fields.remove("max_completion_tokens") {
         fields.insert("max_tokens".to_owned(), limit);
     }
-    if let Some(Value::Array(stops)) = fields.get_mut("stop") {
-        if let [only] = stops.as_mut_slice() {
-            let only = only.take();
-            fields.insert("stop".to_owned(), only);
-        }
+    if let Some(Value::Array(stops)) = fields.get_mut("stop")
+        && let [only] = stops.as_mut_slice()
+    {
+        let only = only.take();
+        fields.insert("stop".to_owned(), only);
     }
 }
 

@@ -11,7 +11,7 @@ use std::time::Duration;
 pub(crate) const EPOCH_SECONDS: i64 = 1_767_225_600;
 
 /// Half-life until the autonomic daemon has set one.
-pub const DEFAULT_HALF_LIFE: Duration = Duration::from_secs(86_400);
+pub const DEFAULT_HALF_LIFE: Duration = Duration::from_hours(24);
 
 /// Logarithm to base 2 of the temperature, expressed at the epoch. Larger is hotter, at every time.
 #[derive(Clone, Copy, Debug, PartialEq, PartialOrd)]

@@ -12,7 +12,7 @@ use redis::Script;
 use std::{collections::BTreeMap, fmt, str::FromStr, sync::LazyLock, time::Duration};
 
 /// How long the record of a night is kept.
-pub const KEPT: Duration = Duration::from_secs(30 * 86_400);
+pub const KEPT: Duration = Duration::from_hours(30 * 24);
 
 static OPEN: LazyLock<Script> = script!("night_open.lua");
 static CLAIM: LazyLock<Script> = script!("night_claim.lua");

@@ -10,7 +10,7 @@ pub(crate) fn merge(mut list: Vec<Interval>) -> Vec<Interval> {
     let mut merged: Vec<Interval> = Vec::with_capacity(list.len());
     for next in list {
         match merged.last_mut() {
-            Some(last) if next.from <= last.until => last.until = last.until.max(next.until),
+            Some(before) if next.from <= before.until => before.until = before.until.max(next.until),
             _ => merged.push(next),
         }
     }
@@ -20,14 +20,14 @@ pub(crate) fn merge(mut list: Vec<Interval>) -> Vec<Interval> {
 /// What of `list` lies outside `holes`; both as [`merge`] leaves them.
 pub(crate) fn subtract(list: &[Interval], holes: &[Interval]) -> Vec<Interval> {
     let mut rest = Vec::with_capacity(list.len());
-    for whole in list {
-        let mut from = whole.from;
-        let first = holes.partition_point(|h| h.until <= whole.from);
-        for hole in holes[first..].iter().take_while(|h| h.from < whole.until) {
+    for interval in list {
+        let mut from = interval.from;
+        let first = holes.partition_point(|h| h.until <= interval.from);
+        for hole in holes[first..].iter().take_while(|h| h.from < interval.until) {
             rest.push(Interval { from, until: hole.from });
             from = hole.until;
         }
-        rest.push(Interval { from, until: whole.until });
+        rest.push(Interval { from, until: interval.until });
     }
     merge(rest)
 }

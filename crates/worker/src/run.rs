@@ -173,7 +173,7 @@ async fn drain(args: &Args, app: &App) {
     match timeout(Duration::from_secs(args.drain_seconds), app.drained()).await {
         Ok(()) => tracing::info!("drained"),
         Err(_) => {
-            tracing::warn!(seconds = args.drain_seconds, "queries still run after the time to drain: they are cut")
+            tracing::warn!(seconds = args.drain_seconds, "queries still run after the time to drain: they are cut");
         }
     }
 }

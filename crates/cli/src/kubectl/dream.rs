@@ -131,7 +131,7 @@ fn only_dreamer(roles: &[Role]) -> Result<&Role, Fault> {
 
 /// When it is to sleep again: what was asked, at most what the role allows; an hour where neither is known.
 fn end(now: DateTime<Utc>, asked: Option<Duration>, most: Option<Duration>) -> Result<DateTime<Utc>, Fault> {
-    let hour = Duration::from(std::time::Duration::from_secs(3600));
+    let hour = Duration::from(std::time::Duration::from_hours(1));
     let lasting = match (asked, most) {
         (Some(asked), Some(most)) => asked.min(most),
         (Some(one), None) | (None, Some(one)) => one,

@@ -49,7 +49,7 @@ impl Attention<'_> {
             .contiguous()?
             .reshape((groups, share * rows, self.head_dim))?;
         let scores = q.matmul(&heads(k)?.transpose(1, 2)?.contiguous()?)?.to_dtype(DType::F32)?;
-        let scores = scores.reshape((groups * share, rows, seen))?.broadcast_add(&self.mask(span, q.device())?)?;
+        let scores = scores.reshape((groups * share, rows, seen))?.broadcast_add(&mask(span, q.device())?)?;
         let shares =
             candle_nn::ops::softmax_last_dim(&scores)?.to_dtype(v.dtype())?.reshape((groups, share * rows, seen))?;
         shares
@@ -59,15 +59,6 @@ impl Attention<'_> {
             .permute((2, 0, 1, 3))?
             .contiguous()?
             .reshape((rows, self.heads * self.head_dim))
-    }
-
-    /// 0 where a row may look, minus infinity where it would see the future.
-    fn mask(&self, span: &Span, device: &Device) -> Result<Tensor> {
-        let seen = span.start + span.rows;
-        let mask = (0..span.rows)
-            .flat_map(|row| (0..seen).map(move |at| if at <= span.start + row { 0.0 } else { f32::NEG_INFINITY }))
-            .collect::<Vec<f32>>();
-        Tensor::from_vec(mask, (1, span.rows, seen), device)
     }
 
     #[expect(clippy::cast_precision_loss, reason = "head widths are below 2^24")]
@@ -108,6 +99,15 @@ impl Attention<'_> {
             }
         }
     }
+}
+
+/// 0 where a row may look, minus infinity where it would see the future.
+fn mask(span: &Span, device: &Device) -> Result<Tensor> {
+    let seen = span.start + span.rows;
+    let mask = (0..span.rows)
+        .flat_map(|row| (0..seen).map(move |at| if at <= span.start + row { 0.0 } else { f32::NEG_INFINITY }))
+        .collect::<Vec<f32>>();
+    Tensor::from_vec(mask, (1, span.rows, seen), device)
 }
 
 impl CustomOp3 for Attention<'_> {

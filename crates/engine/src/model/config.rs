@@ -50,7 +50,7 @@ impl Config {
         }
         let head_dim = file.number_if("llama.attention.key_length").unwrap_or(hidden / heads);
         let rotated = file.number_if("llama.rope.dimension_count").unwrap_or(head_dim);
-        if rotated != head_dim || head_dim % 2 != 0 {
+        if rotated != head_dim || !head_dim.is_multiple_of(2) {
             return Err(unsupported("llama.rope.dimension_count", rotated, "the whole of an even head width"));
         }
         Ok(Self {

@@ -75,7 +75,6 @@ fn the_fast_form_stays_close_to_the_exact_one_and_agrees_where_the_margin_is_lar
     let (exact, fast) = (all(&model(Precision::Exact), &tokens), all(&model(Precision::Fast), &tokens));
     let divergences: Vec<f64> = exact.iter().zip(&fast).map(|(exact, fast)| divergence(exact, fast)).collect();
     let mean = divergences.iter().sum::<f64>() / f64::from(u32::try_from(divergences.len()).expect("few"));
-    println!("mean divergence over {} tokens: {mean:.5}", divergences.len());
     assert!(mean < 1.5e-2, "mean divergence {mean}");
     for (at, (exact, fast)) in exact.iter().zip(&fast).enumerate() {
         let margin = margin(exact);

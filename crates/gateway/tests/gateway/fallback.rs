@@ -38,7 +38,7 @@ async fn a_worker_that_refuses_or_breaks_before_the_first_byte_is_replaced() {
 async fn a_stream_that_breaks_before_its_first_data_is_replaced() {
     let error = "data: {\"error\": {\"message\": \"broken\"}}\n\n";
     for act in [Act::CutAfter(": queued\n\n"), Act::EndEarly(": queued\n\n"), Act::EndEarly(error)] {
-        let conscious = Worker::start(&[act.clone()]).await;
+        let conscious = Worker::start(std::slice::from_ref(&act)).await;
         let backup = Worker::start(&[Act::Say("hi there")]).await;
         let house = Plan::new(&[("conscious", &conscious.address), ("backup", &backup.address)]).start().await;
         let answer = house.client.chat(&hello_stream()).await;

@@ -19,7 +19,7 @@ use cherokee_gateway::{
 use cherokee_wire::layout::{self, Layer, Layout, Model, Role, RoleState, Slot};
 use serde_json::{Value, json};
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::BTreeMap,
     net::SocketAddr,
     sync::{Arc, atomic::AtomicBool},
     time::Duration,
@@ -58,7 +58,7 @@ impl Plan {
     pub(crate) fn new(workers: &[(&str, &str)]) -> Self {
         let mut table = Table::new();
         for (slot, address) in workers {
-            table.entry((*slot).to_owned()).or_insert_with(BTreeSet::new).insert((*address).to_owned());
+            table.entry((*slot).to_owned()).or_default().insert((*address).to_owned());
         }
         Self {
             layout: Some(layer_layout()),

@@ -61,7 +61,7 @@ async fn an_entry_knows_where_it_came_from() {
         [&*entry.tenant, &entry.model, &entry.revision, &entry.role],
         ["default", "resonance", "r1", "conscious"]
     );
-    assert_eq!(time_to_live, Duration::from_secs(3600));
+    assert_eq!(time_to_live, Duration::from_hours(1));
 }
 
 #[tokio::test]

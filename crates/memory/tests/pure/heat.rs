@@ -37,7 +37,7 @@ proptest! {
 
     #[test]
     fn time_never_changes_the_order(a in prop::collection::vec(0i64..90_000, 1..10), b in prop::collection::vec(0i64..90_000, 1..10), later in 90_000i64..900_000) {
-        let half_life = Duration::from_secs(86_400);
+        let half_life = Duration::from_hours(24);
         let (a, b) = (heat(&a, half_life), heat(&b, half_life));
         let hotter = |now| a.temperature_at(at(now), half_life) > b.temperature_at(at(now), half_life);
         prop_assume!((a.0 - b.0).abs() > 1e-9);
@@ -47,14 +47,14 @@ proptest! {
 
     #[test]
     fn a_use_makes_it_hotter(uses in prop::collection::vec(0i64..90_000, 1..10), next in 0i64..90_000) {
-        let half_life = Duration::from_secs(21_600);
+        let half_life = Duration::from_hours(6);
         let heat = heat(&uses, half_life);
         prop_assert!(heat.used(at(next), half_life) > heat);
     }
 
     #[test]
     fn another_half_life_keeps_order_and_present_temperature(uses in prop::collection::vec(0i64..90_000, 1..10), new in 60u64..1_000_000) {
-        let (old, new) = (Duration::from_secs(86_400), Duration::from_secs(new));
+        let (old, new) = (Duration::from_hours(24), Duration::from_secs(new));
         let heat = heat(&uses, old);
         let moved = heat.rescaled(at(90_000), old, new);
         prop_assert!(close(heat.temperature_at(at(90_000), old), moved.temperature_at(at(90_000), new)));

@@ -8,7 +8,7 @@ use cherokee_memory::{
 use chrono::{DateTime, TimeDelta, Utc};
 use std::time::Duration;
 
-const HOLD: Duration = Duration::from_secs(60);
+const HOLD: Duration = Duration::from_mins(1);
 const GPU: Duration = Duration::from_millis(250);
 
 fn now() -> DateTime<Utc> {

@@ -13,7 +13,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-const WEEK: Duration = Duration::from_secs(7 * 86_400);
+const WEEK: Duration = Duration::from_hours(7 * 24);
 
 fn now() -> DateTime<Utc> {
     DateTime::from_timestamp(1_795_000_000, 0).unwrap()
@@ -122,7 +122,7 @@ async fn redis_and_rust_agree_on_heat() {
     let there = store.hottest(0, 1).await.unwrap()[0].heat;
     assert!((there.0 - heat.0).abs() < 1e-9, "{there:?} {heat:?}");
 
-    let (later, half) = (now() + TimeDelta::days(8), Duration::from_secs(3_600));
+    let (later, half) = (now() + TimeDelta::days(8), Duration::from_hours(1));
     store.set_half_life(half, later).await.unwrap();
     store.set_half_life(half, later).await.unwrap();
     let there = store.hottest(0, 1).await.unwrap()[0].heat;
@@ -302,7 +302,7 @@ async fn a_redis_that_comes_late_is_found_without_a_query() {
     let redis = Redis::start_at(port, &[]).await;
     let client = redis::Client::open(redis.url()).unwrap();
     let mut line = client.get_multiplexed_async_connection().await.unwrap();
-    let deadline = Instant::now() + Duration::from_secs(60);
+    let deadline = Instant::now() + Duration::from_mins(1);
     loop {
         let clients: String = redis::cmd("CLIENT").arg("LIST").query_async(&mut line).await.unwrap();
         if clients.lines().count() > 1 {

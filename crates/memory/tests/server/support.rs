@@ -83,7 +83,7 @@ where
     F: Fn() -> Fut,
     Fut: Future<Output = bool>,
 {
-    let deadline = Instant::now() + Duration::from_secs(60);
+    let deadline = Instant::now() + Duration::from_mins(1);
     while !condition().await {
         assert!(Instant::now() < deadline, "the condition did not come true within 60 s");
         tokio::time::sleep(Duration::from_millis(10)).await;

@@ -92,6 +92,9 @@ fn intents() -> impl Strategy<Value = Intent> {
     )
 }
 
+/// A node as it is drawn: devices of a memory, a holder and one of two products; access, zone, whether it is usable.
+type Drawn = (Vec<(u64, Holder, bool)>, Access, &'static str, bool);
+
 fn fleets() -> impl Strategy<Value = Fleet> {
     let memory = prop::sample::select(vec![8_192u64, 16_303, 24_576, 49_152]);
     let holder = prop_oneof![
@@ -104,7 +107,7 @@ fn fleets() -> impl Strategy<Value = Fleet> {
     let node =
         (prop::collection::vec((memory, holder, prop::bool::ANY), 0..4), access, zone, prop::bool::weighted(0.9));
     prop::collection::vec(node, 1..5).prop_map(|nodes| {
-        let node = |(n, (devices, access, zone, usable)): (usize, (Vec<(u64, Holder, bool)>, Access, &str, bool))| {
+        let node = |(n, (devices, access, zone, usable)): (usize, Drawn)| {
             let devices = devices.into_iter().enumerate().map(|(i, (memory, holder, b))| {
                 let mut device = device(&format!("GPU-n{n}-{i}"), memory);
                 (device.holder, device.product) = (holder, if b { "B".into() } else { "A".into() });

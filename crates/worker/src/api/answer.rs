@@ -13,7 +13,7 @@ use crate::{
 use axum::{
     body::Bytes,
     extract::{State, rejection::BytesRejection},
-    http::{HeaderMap, header::CONTENT_TYPE},
+    http::{HeaderMap, HeaderValue, header::CONTENT_TYPE},
     response::{
         IntoResponse, Response, Sse,
         sse::{self, KeepAlive},
@@ -76,7 +76,7 @@ fn begin(
     };
     let (engine, admitted) = app.admit().map_err(|closed| refuse(closed.into()))?;
     let default = engine.report().models.first().map_or("", |model| model.name.as_str());
-    let (query, delivery) = request::class(headers.get(headers::PRIORITY).map(|value| value.as_bytes()))
+    let (query, delivery) = request::class(headers.get(headers::PRIORITY).map(HeaderValue::as_bytes))
         .and_then(|class| read(class, default))
         .map_err(refuse)?;
     let model = query.model.clone();

@@ -89,6 +89,7 @@ impl Frame {
         chunks
     }
 
+    #[expect(clippy::option_option, reason = "absent, null and given are three answers in OpenAI's streams")]
     fn chunk(&self, choice: Option<(Delta, Option<Finish>)>, usage: Option<Option<openai::Usage>>) -> ChatChunk {
         let choice = choice.map(|(delta, finish)| ChunkChoice {
             index: 0,
@@ -106,6 +107,7 @@ impl Frame {
         }
     }
 
+    #[expect(clippy::option_option, reason = "absent, null and given are three answers in OpenAI's streams")]
     fn completion(
         &self,
         text: String,

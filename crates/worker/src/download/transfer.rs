@@ -75,7 +75,7 @@ async fn append(mut response: Response, order: &Order, part: &Path, have: u64) -
                 if told.elapsed() >= PROGRESS {
                     told = Instant::now();
                     let seconds = begun.elapsed().as_secs().max(1);
-                    let (mib, speed) = (bytes >> 20, (bytes - have) / seconds >> 20);
+                    let (mib, speed) = (bytes >> 20, ((bytes - have) / seconds) >> 20);
                     let of_mib = total.map(|total| total >> 20);
                     tracing::info!(url = shown(&order.url), mib, of_mib, mib_per_second = speed, "downloading");
                 }

@@ -12,7 +12,7 @@ use std::{
 /// Name under which tests load the model.
 pub(crate) const MODEL: &str = "smol";
 /// Longest that a loaded, busy machine may take for anything waited for.
-pub(crate) const DEADLINE: Duration = Duration::from_secs(120);
+pub(crate) const DEADLINE: Duration = Duration::from_mins(2);
 
 /// Path of the model file.
 pub(crate) fn model_path() -> PathBuf {

@@ -66,6 +66,7 @@ struct Place {
 /// Device memory, in MiB.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
+#[expect(clippy::struct_field_names, reason = "machines read the unit from the key")]
 struct Sizes {
     weights_mib: u64,
     kv_cache_mib: u64,

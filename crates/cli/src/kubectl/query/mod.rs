@@ -31,7 +31,7 @@ pub(crate) struct Args {
     /// Most tokens of the answer
     #[arg(long, value_name = "TOKENS", default_value_t = 128)]
     max_tokens: u32,
-    /// Address of the gateway, as http://localhost:8080; default: through the API server
+    /// Address of the gateway, as `http://localhost:8080`; default: through the API server
     #[arg(long, value_name = "URL")]
     url: Option<String>,
     /// API key of the gateway; needs --url, because the API server keeps the header for itself
@@ -57,15 +57,12 @@ pub(crate) async fn run(place: &Place, args: &Args) -> Result<(), Fault> {
     };
     let body = serde_json::to_vec(&request).map_err(Fault::new)?;
     // What is timed is the question and its answer, not this program's own start.
-    let (mut reply, begun) = match &args.url {
-        Some(url) => {
-            let (client, begun) = (reqwest::Client::new(), Instant::now());
-            (Reply::direct(&client, url, args.api_key.as_deref(), body).await?, begun)
-        }
-        None => {
-            let (server, begun) = (place.connect().await?, Instant::now());
-            (Reply::proxied(&server, &child::gateway(&args.name), body).await?, begun)
-        }
+    let (mut reply, begun) = if let Some(url) = &args.url {
+        let (client, begun) = (reqwest::Client::new(), Instant::now());
+        (Reply::direct(&client, url, args.api_key.as_deref(), body).await?, begun)
+    } else {
+        let (server, begun) = (place.connect().await?, Instant::now());
+        (Reply::proxied(&server, &child::gateway(&args.name), body).await?, begun)
     };
     if !reply.status().is_success() {
         return Err(refused(&mut reply).await);
