@@ -72,7 +72,7 @@ fn root() -> &'static Path {
 
 fn cases() -> Cases {
     let text = fs::read_to_string(root().join("tests/api/cases.yaml")).expect("the cases");
-    serde_yaml::from_str(&text).expect("readable cases")
+    serde_saphyr::from_str(&text).expect("readable cases")
 }
 
 /// Name and content of all examples.
@@ -82,7 +82,7 @@ fn examples() -> Vec<(String, Value)> {
         .flat_map(|folder| fs::read_dir(root().join(folder)).expect("examples").map(|f| f.expect("a file").path()))
         .collect();
     files.sort();
-    let read = |path: &Path| serde_yaml::from_str(&fs::read_to_string(path).expect("readable")).expect("YAML");
+    let read = |path: &Path| serde_saphyr::from_str(&fs::read_to_string(path).expect("readable")).expect("YAML");
     files.iter().map(|path| (path.display().to_string(), read(path))).collect()
 }
 
@@ -150,7 +150,7 @@ async fn the_api_server_takes_every_example_and_refuses_every_wrong_resource_in_
 async fn the_api_server_takes_every_object_of_the_rendered_install_manifest() {
     let client = client().await;
     let text = fs::read_to_string(root().join("manifests/install.yaml")).expect("the manifest: run `make gen`");
-    let objects = serde_yaml::Deserializer::from_str(&text).map(|d| DynamicObject::deserialize(d).expect("an object"));
+    let objects: Vec<DynamicObject> = serde_saphyr::from_multiple(&text).expect("objects");
     // Nothing is stored: the operator of the chart, which has the same names, stays as it is.
     let dry = PatchParams::apply("cherokee-test").force().dry_run().validation_strict();
     let (mut faults, mut taken) = (Vec::new(), 0);
@@ -214,7 +214,7 @@ async fn install(client: &Client) -> bool {
     }
     let text =
         fs::read_to_string(root().join("crds/cherokee.ai_cherokeeclusters.yaml")).expect("the CRD: run `make gen`");
-    let crd: Value = serde_yaml::from_str(&text).expect("YAML");
+    let crd: Value = serde_saphyr::from_str(&text).expect("YAML");
     api.patch(CRD, &PatchParams::apply("cherokee-test").force(), &Patch::Apply(&crd))
         .await
         .expect("the CRD is accepted");

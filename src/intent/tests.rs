@@ -16,7 +16,7 @@ fn at(text: &str) -> DateTime<Utc> {
 
 fn example(name: &str) -> CherokeeCluster {
     let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("manifests/examples").join(name);
-    serde_yaml::from_str(&std::fs::read_to_string(path).unwrap()).unwrap()
+    serde_saphyr::from_str(&std::fs::read_to_string(path).unwrap()).unwrap()
 }
 
 fn cluster(spec: Value) -> CherokeeCluster {

@@ -7,7 +7,7 @@ const HEAD: &str = "# Generated from crates/api by `make gen`: do not edit.\n";
 
 /// Writes or compares both files.
 pub(crate) fn run(mode: Mode) -> Result<(), Error> {
-    let crd = serde_yaml::to_string(&cherokee_api::crd::crd()).map_err(|error| Error::Yaml("the CRD", error))?;
+    let crd = serde_saphyr::to_string(&cherokee_api::crd::crd()).map_err(|error| Error::Yaml("the CRD", error))?;
     mode.bring("crds/cherokee.ai_cherokeeclusters.yaml", &format!("{HEAD}{crd}"), HINT)?;
     mode.bring("charts/cherokee-operator/templates/crds.yaml", &template(&crd), HINT)
 }

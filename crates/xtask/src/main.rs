@@ -52,7 +52,7 @@ enum Error {
     #[error("`{0}` failed: {1}")]
     Failed(String, String),
     #[error("{0}: {1}")]
-    Yaml(&'static str, serde_yaml::Error),
+    Yaml(&'static str, serde_saphyr::ser::Error),
     #[error("cargo metadata: {0}")]
     Metadata(serde_json::Error),
     #[error("{0} is not what it would be generated as\nhint: {1}")]

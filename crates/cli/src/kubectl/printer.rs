@@ -34,7 +34,7 @@ impl Output {
         match self {
             Self::Table => Ok(data.table()),
             Self::Json => serde_json::to_string_pretty(data).map(|text| text + "\n").map_err(Fault::new),
-            Self::Yaml => serde_yaml::to_string(data).map_err(Fault::new),
+            Self::Yaml => serde_saphyr::to_string(data).map_err(Fault::new),
         }
     }
 }

@@ -5,7 +5,6 @@ use cherokee_api::CherokeeCluster;
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{
     JSONSchemaProps, JSONSchemaPropsOrArray, JSONSchemaPropsOrBool,
 };
-use serde::Deserialize;
 use serde_json::Value;
 use std::{
     io::{Read, stdin},
@@ -27,8 +26,7 @@ pub(crate) fn read(path: &Path, name: Option<&str>) -> Result<CherokeeCluster, F
 
 fn pick(text: &str, name: Option<&str>) -> Result<CherokeeCluster, Fault> {
     let mut found = Vec::new();
-    for document in serde_yaml::Deserializer::from_str(text) {
-        let value = Value::deserialize(document).map_err(Fault::new)?;
+    for value in serde_saphyr::from_multiple::<Value>(text).map_err(Fault::new)? {
         let named = name.is_none_or(|name| value.pointer("/metadata/name").and_then(Value::as_str) == Some(name));
         if value["kind"] == "CherokeeCluster" && named {
             found.push(value);
@@ -51,14 +49,7 @@ fn checked(value: Value) -> Result<CherokeeCluster, Fault> {
             Fault::new(format!("unknown field `{field}`")).hint(format!("kubectl explain ckc.{}", parent(&field)))
         );
     }
-    // By way of YAML, whose errors name the field.
-    let text = serde_yaml::to_string(&value).map_err(Fault::new)?;
-    serde_yaml::from_str(&text).map_err(|error| Fault::new(without_place(&error.to_string())))
-}
-
-/// Line and column of the text that only we have seen say nothing.
-fn without_place(error: &str) -> &str {
-    error.split(" at line ").next().unwrap_or(error)
+    serde_path_to_error::deserialize(value).map_err(Fault::new)
 }
 
 fn parent(field: &str) -> String {

@@ -74,7 +74,7 @@ struct Expanded(CherokeeCluster);
 
 impl Table for Expanded {
     fn table(&self) -> String {
-        serde_yaml::to_string(self).unwrap_or_default()
+        serde_saphyr::to_string(self).unwrap_or_default()
     }
 }
 
