@@ -25,14 +25,14 @@ demo: ## From nothing to an answer: a two-node cluster with simulated GPUs, the 
 demo-down: ## End the demo's cluster
 	@$(CLUSTER_TOOL) down
 
-.PHONY: test test-unit test-model test-api test-nodes
-test: ## Unit and property tests, then a real cluster: API server, layout, refusals, windows, faults and clients
+.PHONY: test test-unit test-model test-api test-nodes test-plugin
+test: ## Unit, property and model tests, then a real cluster: API server, layout, refusals, windows, faults and clients
 	@tests/run.sh all
 
 test-unit: ## Unit and property tests of all rooms, generated files: no cluster
 	@tests/run.sh unit
 
-test-model: ## Engine and worker on the real model (not all pass on a slow machine: docs/state.md)
+test-model: ## Engine and worker on the real model, on the CPU
 	@tests/run.sh model
 
 test-api: ## The CRD on the API server; leaves the cluster up with KEEP=1
@@ -40,6 +40,9 @@ test-api: ## The CRD on the API server; leaves the cluster up with KEEP=1
 
 test-nodes: ## Layout, refusals, windows, faults and clients on two nodes; leaves the cluster up with KEEP=1
 	@tests/run.sh nodes
+
+test-plugin: ## The layout under the device plugin instead of DRA; leaves the cluster up with KEEP=1
+	@tests/run.sh plugin
 
 .PHONY: bench
 bench: ## Muscle memory beside LiteLLM's Redis cache, in one run, as ratios

@@ -11,8 +11,6 @@ question='{"model":"smollm2","max_tokens":64,"temperature":0,"messages":[{"role"
 work=$(mktemp -d)
 trap 'kill $(jobs -p) 2>/dev/null; wait 2>/dev/null; rm -rf "$work"' EXIT
 
-installed() { command -v "$1" >/dev/null || { apt-get update -qq && apt-get install -y -qq --no-install-recommends "$2" >/dev/null; }; }
-
 # up NAME URL: waits until URL answers.
 up() {
   local deadline=$((SECONDS + 180))
@@ -34,15 +32,11 @@ remembered() {
 }
 
 need_tools
-installed wrk wrk
-installed redis-server redis-server
-installed curl curl
+require_programs wrk=wrk redis-server=redis-server curl=curl
 step "Building the programs"
 cargo build --workspace --bins
 step "The peer: LiteLLM $LITELLM"
-python3 -c 'import ensurepip' 2>/dev/null || { apt-get update -qq && apt-get install -y -qq --no-install-recommends python3-venv >/dev/null; }
-[ -x "$TARGET/litellm-venv/bin/python" ] || python3 -m venv "$TARGET/litellm-venv"
-"$TARGET/litellm-venv/bin/pip" install --quiet "litellm[proxy]==$LITELLM"
+venv litellm-venv "litellm[proxy]==$LITELLM"
 
 step "Starting Redis, a worker with the real model, our gateway and LiteLLM"
 start redis redis-server --port $redis --save '' --dir "$work"

@@ -6,6 +6,8 @@ export CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-$CHEROKEE_CACHE/target}
 TARGET=$CARGO_TARGET_DIR
 IMAGES=$TARGET/images
 start=$SECONDS
+. tests/cluster/lib.sh
+. tests/cluster/require.sh
 
 step() { printf '\n\033[1m== %s\033[0m  (%d s)\n' "$*" $((SECONDS - start)); }
 show() { printf '$ %s\n' "$*"; "$@"; }
@@ -27,8 +29,8 @@ explain() {
 }
 
 need_tools() {
-  command -v cargo >/dev/null || { echo "the demo needs Rust (cargo): see https://rustup.rs" >&2; exit 1; }
-  command -v go >/dev/null || { echo "the demo needs Go: see https://go.dev/dl" >&2; exit 1; }
+  command -v cargo >/dev/null || die "Rust is needed (cargo): see https://rustup.rs"
+  command -v go >/dev/null || die "Go is needed: see https://go.dev/dl"
 }
 
 # Builds the images, loads them into both nodes and sets CHEROKEE, WORKER, REDIS and MODEL to their references.
@@ -45,6 +47,14 @@ operator_up() {
   helm upgrade --install cherokee-operator charts/cherokee-operator -n cherokee-system --create-namespace \
     --set image.operator="$CHEROKEE" --set image.worker="$WORKER" --set image.redis="$REDIS" \
     --set simulateGpus=true --wait --timeout 5m "$@"
+}
+
+# venv NAME PACKAGE...: a Python of that name, in the target folder, with these packages.
+venv() {
+  local python=$TARGET/$1; shift
+  python3 -c 'import ensurepip' 2>/dev/null || install_packages python3-venv
+  [ -x "$python/bin/pip" ] || python3 -m venv "$python"
+  "$python/bin/pip" install --quiet "$@"
 }
 
 # ask TEXT [OPTION...]: one chat query to the gateway; the last line says who answered and how long it took.

@@ -13,7 +13,7 @@ cluster-down: ## Remove that cluster, however it was left
 	@$(CLUSTER_DIR)/cluster down
 
 cluster-smoke: ## Show that the cluster itself works, in both GPU modes
-	@$(CLUSTER_DIR)/smoke.sh dra device-plugin
+	@CLUSTER_NAME=smoke $(CLUSTER_DIR)/smoke.sh dra device-plugin
 
 cluster-check: ## Format and unit tests of the cluster's Go code
 	@cd $(CLUSTER_DIR) && test -z "$$(gofmt -l .)" && $(CLUSTER_GO) test -vet=off ./internal/...

@@ -9,7 +9,7 @@ declare -A gpus=([bluefin]=1 [redfin]=2)
 gpu_memory_mib=16303
 
 say() { printf '[%3ds] %s\n' "$SECONDS" "$*" >&2; }
-die() { echo "cluster: $*" >&2; exit 1; }
+die() { echo "${0##*/}: $*" >&2; exit 1; }
 
 [[ $cluster =~ ^[a-z][a-z0-9]{0,6}$ ]] || die "CLUSTER_NAME \`$cluster\` must be 1 to 7 lower-case letters and digits, a letter first"
 [[ $access == dra || $access == device-plugin ]] || die "GPU_ACCESS \`$access\` is unknown: use dra or device-plugin"

@@ -10,15 +10,18 @@ require_root() {
 require_programs() {
   local pair packages=()
   for pair in "$@"; do command -v "${pair%%=*}" >/dev/null || packages+=("${pair#*=}"); done
-  [ ${#packages[@]} -gt 0 ] || return 0
-  command -v apt-get >/dev/null || die "these packages are missing and there is no apt to install them: ${packages[*]}"
-  [ "$(id -u)" = 0 ] || die "these packages are missing, and installing them needs root: ${packages[*]}"
-  say "installing ${packages[*]}"
+  [ ${#packages[@]} = 0 ] || install_packages "${packages[@]}"
+}
+
+install_packages() {
+  command -v apt-get >/dev/null || die "these packages are missing and there is no apt to install them: $*"
+  [ "$(id -u)" = 0 ] || die "these packages are missing, and installing them needs root: $*"
+  say "installing $*"
   local log; log=$(mktemp)
-  local install=(env DEBIAN_FRONTEND=noninteractive apt-get -o DPkg::Lock::Timeout=120 install -y --no-install-recommends "${packages[@]}")
+  local install=(env DEBIAN_FRONTEND=noninteractive apt-get -o DPkg::Lock::Timeout=120 install -y --no-install-recommends "$@")
   if ! "${install[@]}" >"$log" 2>&1 && ! { apt-get update && "${install[@]}"; } >"$log" 2>&1; then
     tail -n 5 "$log" >&2; rm -f "$log"
-    die "apt could not install ${packages[*]}; the end of its output is above"
+    die "apt could not install $*; the end of its output is above"
   fi
   rm -f "$log"
 }

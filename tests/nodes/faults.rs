@@ -1,6 +1,9 @@
 //! A loop of queries while parts are killed: no query fails of which no byte had been sent.
 
-use crate::support::{Ground, eventually, header, layer_spec, slot_of};
+use crate::{
+    clusters::one_gpu_spec,
+    support::{Ground, eventually, header, layer_spec, slot_of},
+};
 use kube::api::{DeleteParams, ListParams, Patch, PatchParams};
 use serde_json::json;
 use std::{
@@ -82,5 +85,32 @@ async fn no_query_fails_while_workers_redis_operator_and_gateways_are_killed() {
         (ground.pods().list(&gateways).await.ok()?.items.len() == 2).then_some(())
     })
     .await;
+    ground.remove().await;
+}
+
+#[tokio::test]
+async fn a_stream_whose_worker_dies_ends_in_an_error_event() {
+    let ground = Ground::new("t-cut").await;
+    ground.apply("c", one_gpu_spec()).await;
+    let status = ground.ready("c").await;
+    let pod = ground.pod_of(&slot_of(&status, "solo")).await.and_then(|p| p.metadata.name).expect("its pod");
+    // Counting does not end by itself, and takes longer than the kubelet needs to kill.
+    let body = json!({"model": "default", "stream": true, "max_tokens": 1000, "temperature": 0, "prompt": "1, 2, 3, 4, 5, 6,"});
+    let address = format!("{}/v1/completions", ground.gateway("c").await);
+    let mut answer = ground.http.post(address).json(&body).send().await.expect("an answer");
+    assert_eq!(answer.status(), 200);
+    let first = answer.chunk().await.expect("a readable stream").expect("a first piece");
+    let now = DeleteParams { grace_period_seconds: Some(0), ..DeleteParams::default() };
+    ground.pods().delete(&pod, &now).await.expect("killed");
+    let mut text = first.to_vec();
+    while let Some(more) = answer.chunk().await.expect("the gateway ends the stream as HTTP wants it") {
+        text.extend_from_slice(&more);
+    }
+    let text = String::from_utf8(text).expect("text");
+    let events: Vec<_> = text.lines().filter_map(|line| line.strip_prefix("data: ")).collect();
+    let last: serde_json::Value = serde_json::from_str(events.last().expect("events")).expect("JSON");
+    assert_eq!(last.pointer("/error/code"), Some(&json!("stream_cut")), "{last}");
+    assert!(!events.contains(&"[DONE]"), "a cut stream is not done");
+    ground.ready("c").await;
     ground.remove().await;
 }

@@ -6,6 +6,7 @@
 #![expect(clippy::disallowed_methods, reason = "the tests play users and administrators")]
 
 mod clusters;
+mod device_plugin;
 mod faults;
 mod layout;
 mod openai;
