@@ -22,6 +22,8 @@ pub enum Recall {
     Bypass,
     /// It could not be asked.
     Down,
+    /// A worker was faster.
+    Late,
 }
 
 impl Recall {
@@ -32,6 +34,7 @@ impl Recall {
             Self::Miss => "miss",
             Self::Bypass => "bypass",
             Self::Down => "down",
+            Self::Late => "late",
         }
     }
 }

@@ -23,6 +23,7 @@ pub mod memory;
 pub mod metrics;
 pub mod models;
 pub mod query;
+mod recall;
 pub mod refusal;
 pub mod relay;
 pub mod replay;

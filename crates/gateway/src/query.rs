@@ -7,10 +7,11 @@ use crate::{
     collect::{self, Collector, Outcome},
     endpoints::Flight,
     gateway::Gateway,
-    labels::{Labels, Recall},
+    labels::Labels,
+    recall::{Found, Memories},
     refusal::Refusal,
     relay::{Books, Relay, WhenOver},
-    replay, route,
+    replay,
     upstream::{Reply, Whole},
 };
 use axum::{
@@ -18,8 +19,8 @@ use axum::{
     extract::Request,
     response::{IntoResponse, Response},
 };
-use cherokee_memory::{Asked, Cut, Endpoint, Entry, Key, Put, Verdict, key};
-use cherokee_wire::{error::Code, headers, layout::Layout};
+use cherokee_memory::Endpoint;
+use cherokee_wire::{error::Code, headers};
 use http::{HeaderMap, header, request::Parts};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use std::{
@@ -62,19 +63,18 @@ async fn try_answer(
     let layout = gateway.layout()?;
     let memories = Memories { gateway: Arc::clone(gateway), tenant, stays_out: says_no_store(&head.headers) };
 
-    let (recall, entry) = memories.recall(&layout, &ask).await?;
+    let (recall, found) = memories.first(&layout, &ask, &labels.request_id).await?;
     labels.memory = Some(recall);
     gateway.metrics.recalled(recall);
-    if let Some(entry) = entry {
-        labels.remembered(&entry);
-        gateway.metrics.head(labels, start.elapsed());
-        gateway.metrics.end(labels, start.elapsed());
-        return Ok(replay::replay(&entry, &ask, clock::now()));
-    }
-
-    // Nothing is stored of a query that memory must not know, nor while it is down.
-    let may_store = recall == Recall::Miss;
-    let reached = gateway.dispatcher.reach(&ask, may_store, &labels.request_id).await?;
+    let (reached, may_store) = match found {
+        Found::Remembered(entry) => {
+            labels.remembered(&entry);
+            gateway.metrics.head(labels, start.elapsed());
+            gateway.metrics.end(labels, start.elapsed());
+            return Ok(replay::replay(&entry, &ask, clock::now()));
+        }
+        Found::Reached(reached, may_store) => (reached, may_store),
+    };
     labels.answered_by(&reached.candidate);
     gateway.metrics.head(labels, start.elapsed());
     let key = may_store.then(|| memories.key(&layout, &reached.candidate.model, &ask)).flatten();
@@ -134,74 +134,4 @@ async fn read_body(head: &Parts, body: Body, limit: usize) -> Result<Bytes, Refu
 fn says_no_store(headers: &HeaderMap) -> bool {
     let values = headers.get_all(headers::CACHE_CONTROL).iter().filter_map(|value| value.to_str().ok());
     values.flat_map(|value| value.split(',')).any(|word| word.trim().eq_ignore_ascii_case("no-store"))
-}
-
-/// What one tenant's query has to do with memory.
-struct Memories {
-    gateway: Arc<Gateway>,
-    tenant: Arc<str>,
-    stays_out: bool,
-}
-
-impl Memories {
-    /// Asks memory first, as the role that was asked for; no worker need be awake for that.
-    async fn recall(&self, layout: &Layout, ask: &Ask) -> Result<(Recall, Option<Entry>), Refusal> {
-        let Some(wanted) = route::wanted(layout, &ask.model) else {
-            let known: Vec<_> = route::names(layout).into_iter().map(str::to_owned).collect();
-            return Err(Refusal::unknown_model(&ask.model, &known));
-        };
-        let model = &wanted.roles[0].1.model;
-        let (Some(memory), Some(key)) = (&self.gateway.memory, self.key(layout, model, ask)) else {
-            return Ok((Recall::Bypass, None));
-        };
-        Ok(match memory.recall(&key.fingerprint, clock::now()).await {
-            Ok(Some(entry)) => (Recall::Hit, Some(entry)),
-            Ok(None) => (Recall::Miss, None),
-            Err(error) => {
-                tracing::debug!(%error, "memory is down");
-                (Recall::Down, None)
-            }
-        })
-    }
-
-    /// The key under which an answer of `model` may be remembered, if it may.
-    fn key(&self, layout: &Layout, model: &str, ask: &Ask) -> Option<Key> {
-        let revision = &layout.models.get(model)?.revision;
-        if self.stays_out || layout.memory.is_none() || self.gateway.memory.is_none() {
-            return None;
-        }
-        match key::judge(&Asked { tenant: &self.tenant, model, revision, endpoint: ask.endpoint }, &ask.body()) {
-            Verdict::Remember(key) => Some(*key),
-            Verdict::Bypass(_) => None,
-        }
-    }
-
-    /// What is done with the answer: it is offered to memory in the background.
-    fn keep(&self, key: Option<Key>, layout: &Layout, labels: &Labels) -> WhenOver {
-        let (Some(key), Some(memory), Some(settings)) = (key, &self.gateway.memory, &layout.memory) else {
-            return Box::new(|_| {});
-        };
-        let (memory, metrics) = (Arc::clone(memory), Arc::clone(&self.gateway.metrics));
-        let (role, device) = (labels.role.clone().unwrap_or_default(), labels.device.clone());
-        let time_to_live = Duration::from_secs(settings.time_to_live_seconds);
-        Box::new(move |outcome| {
-            let storing = async move {
-                let now = clock::now();
-                let stored = match outcome {
-                    Outcome::Whole(answer) => {
-                        let entry = Entry::by_day(&key, &role, device.as_deref(), answer, now);
-                        memory.put(&key.fingerprint, &entry, time_to_live, now).await.map(|put| match put {
-                            Put::Stored => "stored",
-                            Put::Kept(_) => "kept",
-                            Put::TooLarge(_) => "too_large",
-                        })
-                    }
-                    Outcome::Limited(usage) => memory.note_cut(&Cut::new(&key, usage), now).await.map(|()| "limited"),
-                    Outcome::Unfit(_) => Ok("unfit"),
-                };
-                metrics.stored(stored.unwrap_or("down"));
-            };
-            tokio::spawn(storing);
-        })
-    }
 }

@@ -12,8 +12,8 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// Longest time that a query by day waits for the memory.
-pub(crate) const QUERY: Duration = Duration::from_millis(50);
+/// Longest time of a look-up for a client; it does not wait that long without asking a worker as well.
+pub(crate) const QUERY: Duration = Duration::from_secs(1);
 /// Longest time for work that no client waits for.
 pub(crate) const WORK: Duration = Duration::from_secs(5);
 /// Longest time to connect.

@@ -122,7 +122,7 @@ impl Store {
         self.link.ask(WORK, |mut to| async move { redis::cmd("PING").exec_async(&mut to).await }).await
     }
 
-    /// Looks an entry up for a client, in one round trip of at most 50 ms: counts the hit or miss and makes the entry
+    /// Looks an entry up for a client, in one round trip of at most a second: counts the hit or miss and makes the entry
     /// warmer.
     ///
     /// An entry in a later format is a miss. A Redis that may not write (full, read-only) still answers.

@@ -8,7 +8,7 @@ pub const ROLE: &str = "x-cherokee-role";
 pub const DEVICE: &str = "x-cherokee-device";
 /// Why the query went there: one of [`Reason`](crate::layout::Reason) in kebab case.
 pub const REASON: &str = "x-cherokee-reason";
-/// `hit`, `miss`, `bypass` (the query must not be remembered) or `down` (no store).
+/// `hit`, `miss`, `bypass` (the query must not be remembered), `down` (no store) or `late` (the worker was faster).
 pub const MEMORY: &str = "x-cherokee-memory";
 /// Provenance of a remembered answer: `day` or `dream`, a `/`, and its version: `dream/2`.
 pub const PROVENANCE: &str = "x-cherokee-provenance";

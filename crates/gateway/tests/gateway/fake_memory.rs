@@ -1,4 +1,4 @@
-//! A memory in a map, which can be away.
+//! A memory in a map, which can be away or late.
 
 use cherokee_gateway::memory::Memory;
 use cherokee_memory::{Cut, Entry, Error, Fingerprint, Put};
@@ -19,6 +19,8 @@ pub(crate) struct FakeMemory {
     pub(crate) cuts: Mutex<Vec<Cut>>,
     pub(crate) asked: Mutex<usize>,
     pub(crate) down: AtomicBool,
+    /// While set, no look-up is answered.
+    pub(crate) held: AtomicBool,
 }
 
 impl FakeMemory {
@@ -35,6 +37,9 @@ impl Memory for FakeMemory {
     fn recall<'a>(&'a self, key: &'a Fingerprint, _: DateTime<Utc>) -> BoxFuture<'a, Result<Option<Entry>, Error>> {
         Box::pin(async move {
             *self.asked.lock().unwrap() += 1;
+            while self.held.load(Ordering::Relaxed) {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
             self.up()?;
             Ok(self.entries.lock().unwrap().get(key).map(|(entry, _)| entry.clone()))
         })

@@ -124,6 +124,53 @@ async fn a_memory_that_is_down_is_said_and_harms_no_query() {
 }
 
 #[tokio::test]
+async fn a_look_up_that_is_late_goes_on_beside_the_worker_and_wins_if_it_is_first() {
+    let worker = Worker::start(&[Act::Say(TEXT), Act::Wait("too late")]).await;
+    let house = Plan::new(&[("conscious", &worker.address)]).start().await;
+    house.client.chat(&hello()).await;
+    stored(&house, "stored").await;
+    house.memory.held.store(true, Ordering::Relaxed);
+    let (question, release) = (hello(), async {
+        eventually("the worker is asked as well", || worker.seen().len() == 2).await;
+        house.memory.held.store(false, Ordering::Relaxed);
+    });
+    let (answer, ()) = tokio::join!(house.client.chat(&question), release);
+    assert_eq!(answer.way(), ["memory", "conscious", "remembered", "hit"]);
+    assert_eq!(answer.content(), TEXT);
+}
+
+#[tokio::test]
+async fn a_worker_that_is_faster_than_a_late_look_up_answers_and_is_remembered() {
+    for body in [hello(), hello_stream()] {
+        let (house, _worker) = house(Act::Say(TEXT)).await;
+        house.memory.held.store(true, Ordering::Relaxed);
+        let answer = house.client.chat(&body).await;
+        assert_eq!((answer.content().as_str(), answer.header("x-cherokee-memory")), (TEXT, "late"));
+        assert!(!answer.text.contains("\"usage\":null"));
+        house.memory.held.store(false, Ordering::Relaxed);
+        stored(&house, "stored").await;
+        assert_eq!(house.client.chat(&hello()).await.header("x-cherokee-memory"), "hit");
+    }
+}
+
+#[tokio::test]
+async fn a_late_look_up_answers_even_when_everybody_sleeps() {
+    let (house, _worker) = house(Act::Say(TEXT)).await;
+    house.client.chat(&hello()).await;
+    stored(&house, "stored").await;
+    let mut layout = crate::house::layer_layout();
+    layout.roles.values_mut().for_each(|role| role.state = RoleState::Asleep);
+    house.layout.send_replace(Some(Arc::new(layout)));
+    house.memory.held.store(true, Ordering::Relaxed);
+    let (question, release) = (hello(), async {
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        house.memory.held.store(false, Ordering::Relaxed);
+    });
+    let (answer, ()) = tokio::join!(house.client.chat(&question), release);
+    assert_eq!(answer.way(), ["memory", "conscious", "remembered", "hit"]);
+}
+
+#[tokio::test]
 async fn no_tenant_sees_the_entries_of_another() {
     let folder = tempfile::tempdir().unwrap();
     for tenant in ["traders", "council"] {
