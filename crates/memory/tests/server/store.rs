@@ -318,7 +318,8 @@ async fn a_redis_that_says_nothing_costs_a_look_up_no_more_than_its_second() {
     let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("redis://{}", silent.local_addr().unwrap());
     let store = Store::new(&Options::new(&url, None, "forest", "owl").unwrap()).unwrap();
-    let asked = tokio::time::timeout(Duration::from_mins(1), store.recall(&key("a").fingerprint, now()));
+    let key = key("a");
+    let asked = tokio::time::timeout(Duration::from_mins(1), store.recall(&key.fingerprint, now()));
     assert!(asked.await.expect("it does not wait for ever").is_err());
 }
 
