@@ -14,8 +14,10 @@ step "Building and loading the images: operator, worker, Redis, and a small real
 images_up
 step "Installing the operator with Helm"
 operator_up
+resource=$TARGET/demo.yaml
+sed "s#MODEL_IMAGE#$MODEL#" manifests/demo/layer.yaml >"$resource"
 step "Who would sit where at 3 in the night: the same resource planned without any cluster"
-show kubectl cherokee plan -f manifests/demo/layer.yaml --gpus bluefin=1x16303,redfin=2x16303 --at "$(date -d tomorrow +%F)T03:00:00-06:00"
+show kubectl cherokee plan -f "$resource" --gpus bluefin=1x16303,redfin=2x16303 --at "$(date -d tomorrow +%F)T03:00:00-06:00"
 step "Applying one CherokeeCluster: conscious on bluefin, dream and backup on redfin"
 show kubectl get nodes -L nvidia.com/gpu.count,cherokee.ai/simulated-gpus
 kubectl get namespace "$NAMESPACE" >/dev/null 2>&1 || kubectl create namespace "$NAMESPACE" >/dev/null
@@ -25,7 +27,7 @@ if [ -n "$(kubectl get -n "$NAMESPACE" ckc,pvc -o name)" ]; then
   kubectl delete -n "$NAMESPACE" pvc --all --timeout=120s >/dev/null
 fi
 kubectl label --overwrite namespace "$NAMESPACE" pod-security.kubernetes.io/enforce=restricted >/dev/null
-sed "s#MODEL_IMAGE#$MODEL#" manifests/demo/layer.yaml | kubectl apply -n "$NAMESPACE" -f -
+show kubectl apply -n "$NAMESPACE" -f "$resource"
 waiting "the cluster to be Ready" kubectl wait -n "$NAMESPACE" ckc/cherokee --for=condition=Ready --timeout=600s
 show kubectl get -n "$NAMESPACE" ckc
 show kubectl get -n "$NAMESPACE" pods -o wide

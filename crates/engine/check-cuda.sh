@@ -5,7 +5,7 @@
 # Environment: CUDA_COMPUTE_CAP (120 = RTX 50 series), CHEROKEE_CACHE (folder for the toolkit), CARGO_TARGET_DIR.
 set -euo pipefail
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
-cache=${CHEROKEE_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/cherokee}
+cache=${CHEROKEE_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/cherokee-operator}
 toolkit=$cache/cuda-13.0
 die() { echo "check-cuda: $*" >&2; exit 1; }
 

@@ -2,8 +2,9 @@
 
 use crate::{
     clusters::one_gpu_spec,
-    support::{Ground, eventually, header, layer_spec, slot_of},
+    support::{Ground, condition, eventually, header, layer_spec, slot_of},
 };
+use k8s_openapi::api::core::v1::Pod;
 use kube::api::{DeleteParams, ListParams, Patch, PatchParams};
 use serde_json::json;
 use std::{
@@ -12,6 +13,7 @@ use std::{
         Arc,
         atomic::{AtomicBool, Ordering},
     },
+    time::Duration,
 };
 
 /// Asks a new question again and again until told to stop; answers how often each outcome was seen.
@@ -111,6 +113,41 @@ async fn a_stream_whose_worker_dies_ends_in_an_error_event() {
     let last: serde_json::Value = serde_json::from_str(events.last().expect("events")).expect("JSON");
     assert_eq!(last.pointer("/error/code"), Some(&json!("stream_cut")), "{last}");
     assert!(!events.contains(&"[DONE]"), "a cut stream is not done");
+    ground.ready("c").await;
+    ground.remove().await;
+}
+
+/// `tests/cluster/cluster VERB NODE`: what happens to the machine under Kubernetes.
+fn machine(verb: &str, node: &str) {
+    let tool = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/cluster/cluster");
+    let ended = std::process::Command::new(tool).args([verb, node]).status().expect("the cluster's tool");
+    assert!(ended.success(), "{verb} {node}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_lost_node_is_named_the_other_one_answers_and_it_comes_back_by_itself() {
+    let ground = Ground::new("t-node").await;
+    let mut spec = layer_spec();
+    spec["muscleMemory"] = json!({"mode": "Disabled"});
+    ground.apply("c", spec).await;
+    ground.ready("c").await;
+    // The operator is to live: what is lost is the other node.
+    let system: kube::Api<Pod> = kube::Api::namespaced(ground.client.clone(), "cherokee-system");
+    let operator = system.list(&ListParams::default()).await.expect("a list").items;
+    let on = operator.iter().find_map(|p| p.spec.as_ref()?.node_name.as_deref()).expect("its node");
+    let (lost, left, layer) =
+        if on == "bluefin" { ("redfin", "bluefin", "conscious") } else { ("bluefin", "redfin", "backup") };
+    machine("kill-node", lost);
+
+    let status = ground.status("c", "the lost node is named", |s| condition(s, "Ready").2.contains(lost)).await;
+    assert_eq!((condition(&status, "Ready").0, condition(&status, "Available").0), ("False", "True"), "{left} answers");
+    eventually("the other node answers", async || {
+        let answer = tokio::time::timeout(Duration::from_secs(20), ground.ask("c", "Say hello.")).await.ok()?.ok()?;
+        (answer.status() == 200 && header(&answer, "x-cherokee-layer") == layer).then_some(())
+    })
+    .await;
+
+    machine("start-node", lost);
     ground.ready("c").await;
     ground.remove().await;
 }

@@ -11,12 +11,15 @@
 //! | `app.rs` | what all requests share, and the phases Loading, Serving, Draining |
 //! | `api/` | endpoints |
 //! | `metrics.rs` | Prometheus |
+//! | `fault.rs` | why it ends before its time |
 //! | `process.rs` | threads, CUDA twin, termination message |
 
 pub mod api;
 pub mod app;
 pub mod args;
+pub mod clock;
 pub mod download;
+pub mod fault;
 pub mod metrics;
 pub mod process;
 pub mod run;

@@ -1,6 +1,6 @@
 //! `cherokee-worker`: answers OpenAI requests with local models.
 
-use cherokee_worker::{args::Args, process, run};
+use cherokee_worker::{args::Args, fault::Fault, process, run};
 use clap::Parser;
 use std::process::ExitCode;
 
@@ -13,7 +13,7 @@ fn main() -> ExitCode {
     }
     let runtime = match tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build() {
         Ok(runtime) => runtime,
-        Err(fault) => return process::refuse(&args, &run::Fault::Listen(fault.to_string())),
+        Err(fault) => return process::refuse(&args, &Fault::Listen(fault.to_string())),
     };
     let outcome = runtime.block_on(run::run(&args));
     // A model may still be loading on a thread that cannot be interrupted; nobody needs it now.

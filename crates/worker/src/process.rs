@@ -2,7 +2,7 @@
 
 use crate::{
     args::{Args, DeviceArg},
-    run::Fault,
+    fault::Fault,
 };
 use cherokee_engine::Compute;
 use std::{

@@ -4,18 +4,15 @@ use crate::{
     api,
     app::{App, Phase},
     args::Args,
-    download, process,
+    clock::unix_now,
+    download,
+    fault::Fault,
+    process,
     sources::{self, Source},
 };
 use cherokee_engine::{Compute, Engine, Options};
 use cherokee_wire::worker::Download;
-use std::{
-    convert::Infallible,
-    io,
-    path::PathBuf,
-    sync::Arc,
-    time::{Duration, SystemTime},
-};
+use std::{convert::Infallible, sync::Arc, time::Duration};
 use tokio::{
     net::TcpListener,
     signal::unix::{SignalKind, signal},
@@ -27,53 +24,6 @@ use tokio_util::sync::CancellationToken;
 const LOOK: Duration = Duration::from_secs(1);
 /// Time that idle connections get to close after the last query has ended.
 const CLOSE: Duration = Duration::from_secs(2);
-
-/// Why a worker cannot start or go on.
-#[derive(Debug, thiserror::Error)]
-pub enum Fault {
-    /// The address cannot be served on, or the runtime does not start.
-    #[error("cannot serve: {0}")]
-    Listen(String),
-    /// This process cannot become what it must be.
-    #[error("process: {0}")]
-    Process(String),
-    /// The arguments contradict each other, or a model is not where they say.
-    #[error(transparent)]
-    Source(#[from] sources::Fault),
-    /// The token file cannot be read.
-    #[error("--model-token-file `{}` cannot be read: {cause}", path.display())]
-    Token {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        cause: io::Error,
-    },
-    /// A model cannot be fetched.
-    #[error(transparent)]
-    Download(#[from] download::Fault),
-    /// Device, budget or model file.
-    #[error(transparent)]
-    Engine(#[from] cherokee_engine::Error),
-    /// The engine's thread has ended.
-    #[error("the engine has failed; its fault is in the log above")]
-    Broken,
-}
-
-impl Fault {
-    /// Fixed word for logs and the termination message. Never holds names or numbers.
-    pub fn reason(&self) -> &'static str {
-        match self {
-            Self::Listen(_) => "CannotServe",
-            Self::Process(_) => "ProcessFailed",
-            Self::Source(_) => "ModelSourceInvalid",
-            Self::Token { .. } => "TokenUnreadable",
-            Self::Download(download::Fault::WrongDigest { .. }) => "ModelDigestWrong",
-            Self::Download(_) => "ModelDownloadFailed",
-            Self::Engine(fault) => fault.reason(),
-            Self::Broken => "EngineFailed",
-        }
-    }
-}
 
 /// Lives until a signal ends it, or a fault.
 pub async fn run(args: &Args) -> Result<(), Fault> {
@@ -198,10 +148,4 @@ async fn end_signal() -> Result<(), Fault> {
         _ = interrupt.recv() => {}
     }
     Ok(())
-}
-
-/// Seconds since 1970, for `created`.
-pub fn unix_now() -> i64 {
-    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-    i64::try_from(since.as_secs()).unwrap_or(i64::MAX)
 }

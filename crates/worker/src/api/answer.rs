@@ -7,8 +7,8 @@ use super::{
 };
 use crate::{
     app::App,
+    clock::unix_now,
     metrics::{Meter, Outcome},
-    run::unix_now,
 };
 use axum::{
     body::Bytes,

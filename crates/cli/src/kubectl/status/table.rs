@@ -65,8 +65,7 @@ impl Entry {
         text.push('\n');
         text += &columns(["SLOT", "NODE", "DEVICE", "STATE", "MEMORY", "MODELS", "WHY"], status.slots.iter().map(slot));
         if let Some(memory) = &status.muscle_memory {
-            text +=
-                &format!("\nmuscle memory: {} entries, answers {}% of queries\n", memory.entries, memory.hit_percent);
+            text += &format!("\nmuscle memory: entries {}, hits {}%\n", memory.entries, memory.hit_percent);
         }
         if let Some(next) = &status.next {
             text += &format!("\nnext: {next}\n");
