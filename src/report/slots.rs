@@ -12,7 +12,7 @@ use cherokee_api::{
     names::{label, reason},
     status::{SlotMemory, SlotState, SlotStatus},
 };
-use cherokee_plan::{Slot, intent::Activation};
+use cherokee_plan::{Code, Slot, intent::Activation};
 use chrono::{DateTime, TimeDelta, Utc};
 use k8s_openapi::api::core::v1::Pod;
 use kube::ResourceExt;
@@ -58,7 +58,10 @@ fn one(facts: &Facts<'_>, name: &str, slot: &Slot) -> Seen {
     if serving {
         return Seen { state: SlotState::Serving, trouble: None, in_budget: false, until: None };
     }
-    let trouble = refused(facts, name).or_else(|| trouble::worst(pods, facts.now));
+    let said = trouble::worst(pods, facts.now);
+    // On a lost node pods say what they said last, and the scheduler only that it finds no other place.
+    let lost = || lost(facts, name, slot).filter(|_| said.as_ref().is_none_or(|t| t.reason == reason::UNSCHEDULABLE));
+    let trouble = refused(facts, name).or_else(lost).or(said);
     let late = since + TimeDelta::seconds(render::start_seconds(facts.cluster, slot).into());
     let trouble = trouble.or_else(|| (facts.now >= late).then(|| timed_out(name, late - since)));
     let budget = since + lead_time(facts) + BUDGET;
@@ -82,6 +85,15 @@ fn timed_out(name: &str, after: TimeDelta) -> Trouble {
     let message =
         format!("slot `{name}` is not ready {} s after it was turned on: see the log of its pod", after.num_seconds());
     Trouble { reason: reason::START_TIMED_OUT, message, terminal: true }
+}
+
+fn lost(facts: &Facts<'_>, name: &str, slot: &Slot) -> Option<Trouble> {
+    let node = &slot.device.node;
+    let usable = facts.fleet.nodes.get(node).is_some_and(|n| n.usable);
+    let message = format!(
+        "slot `{name}` is on node `{node}`, which is gone, not ready, cordoned, or has a taint that workers do not tolerate"
+    );
+    (!usable).then(|| Trouble { reason: Code::NodeNotUsable.word(), message, terminal: false })
 }
 
 fn refused(facts: &Facts<'_>, name: &str) -> Option<Trouble> {

@@ -18,11 +18,13 @@ use std::{
 
 /// Asks a new question again and again until told to stop; answers how often each outcome was seen.
 async fn loop_of_queries(ground: Arc<Ground>, stop: Arc<AtomicBool>) -> BTreeMap<String, usize> {
+    // Asked once, because the API server is killed as well.
+    let gateway = ground.gateway("c").await;
     let mut seen = BTreeMap::new();
     let mut number = 0;
     while !stop.load(Ordering::SeqCst) {
         number += 1;
-        let outcome = match ground.ask("c", &format!("Say the number {number}.")).await {
+        let outcome = match ground.ask_at(&gateway, &format!("Say the number {number}.")).await {
             Ok(answer) if answer.status().is_success() => format!("200 {}", header(&answer, "x-cherokee-layer")),
             Ok(answer) => format!("{} {}", answer.status().as_u16(), answer.text().await.unwrap_or_default()),
             Err(error) => format!("failed: {error:?}"),
@@ -33,7 +35,7 @@ async fn loop_of_queries(ground: Arc<Ground>, stop: Arc<AtomicBool>) -> BTreeMap
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn no_query_fails_while_workers_redis_operator_and_gateways_are_killed() {
+async fn no_query_fails_while_workers_redis_api_server_operator_and_gateways_are_killed() {
     let ground = Arc::new(Ground::new("t-faults").await);
     ground.apply("c", layer_spec()).await;
     let status = ground.ready("c").await;
@@ -54,6 +56,11 @@ async fn no_query_fails_while_workers_redis_operator_and_gateways_are_killed() {
 
     // Redis dies at once.
     ground.pods().delete("c-memory-0", &now).await.expect("killed");
+    ground.ready("c").await;
+
+    // The API server dies at once, and starts again.
+    machine(&["kill-api"]);
+    eventually("the API server answers again", async || ground.clusters().get("c").await.ok()).await;
     ground.ready("c").await;
 
     // The operator is down while the gateway rolls.
@@ -117,11 +124,11 @@ async fn a_stream_whose_worker_dies_ends_in_an_error_event() {
     ground.remove().await;
 }
 
-/// `tests/cluster/cluster VERB NODE`: what happens to the machine under Kubernetes.
-fn machine(verb: &str, node: &str) {
+/// `tests/cluster/cluster`: what happens to the machine under Kubernetes.
+fn machine(what: &[&str]) {
     let tool = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/cluster/cluster");
-    let ended = std::process::Command::new(tool).args([verb, node]).status().expect("the cluster's tool");
-    assert!(ended.success(), "{verb} {node}");
+    let ended = std::process::Command::new(tool).args(what).status().expect("the cluster's tool");
+    assert!(ended.success(), "{what:?}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -137,7 +144,7 @@ async fn a_lost_node_is_named_the_other_one_answers_and_it_comes_back_by_itself(
     let on = operator.iter().find_map(|p| p.spec.as_ref()?.node_name.as_deref()).expect("its node");
     let (lost, left, layer) =
         if on == "bluefin" { ("redfin", "bluefin", "conscious") } else { ("bluefin", "redfin", "backup") };
-    machine("kill-node", lost);
+    machine(&["kill-node", lost]);
 
     let status = ground.status("c", "the lost node is named", |s| condition(s, "Ready").2.contains(lost)).await;
     assert_eq!((condition(&status, "Ready").0, condition(&status, "Available").0), ("False", "True"), "{left} answers");
@@ -147,7 +154,7 @@ async fn a_lost_node_is_named_the_other_one_answers_and_it_comes_back_by_itself(
     })
     .await;
 
-    machine("start-node", lost);
+    machine(&["start-node", lost]);
     ground.ready("c").await;
     ground.remove().await;
 }

@@ -114,9 +114,14 @@ impl Ground {
 
     /// Sends one chat query to the gateway of cluster `name`.
     pub(crate) async fn ask(&self, name: &str, question: &str) -> reqwest::Result<reqwest::Response> {
+        self.ask_at(&self.gateway(name).await, question).await
+    }
+
+    /// Sends one chat query to the gateway at this address.
+    pub(crate) async fn ask_at(&self, gateway: &str, question: &str) -> reqwest::Result<reqwest::Response> {
         let body = json!({"model": "default", "max_tokens": 24, "temperature": 0,
             "messages": [{"role": "user", "content": question}]});
-        self.http.post(format!("{}/v1/chat/completions", self.gateway(name).await)).json(&body).send().await
+        self.http.post(format!("{gateway}/v1/chat/completions")).json(&body).send().await
     }
 
     /// Address of the gateway's Service as this machine reaches it.
