@@ -4,8 +4,13 @@ use crate::{
     clusters::one_gpu_spec,
     support::{Ground, condition, eventually},
 };
-use kube::api::PostParams;
-use serde_json::json;
+use cherokee_api::CherokeeCluster;
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
+use kube::{
+    Api,
+    api::{ApiResource, DynamicObject, Patch, PatchParams, PostParams},
+};
+use serde_json::{Value, json};
 
 #[tokio::test]
 async fn a_foreign_pod_on_the_gpu_is_named_as_the_reason() {
@@ -76,5 +81,49 @@ async fn what_a_later_version_serves_is_accepted_by_the_schema_and_refused_by_co
     let (_, reason, message) = condition(&status, "Accepted");
     assert_eq!(reason, "NotYetSupported");
     assert!(message.contains("split"), "{message}");
+    ground.remove().await;
+}
+
+/// Adds a word to the layers that the stored CRD knows, or takes it away again.
+async fn know_layer(ground: &Ground, word: &str, known: bool) {
+    let crds: Api<CustomResourceDefinition> = Api::all(ground.client.clone());
+    let crd = crds.get("cherokeeclusters.cherokee.ai").await.expect("the CRD");
+    let mut crd = serde_json::to_value(crd).expect("JSON");
+    let path = "/spec/versions/0/schema/openAPIV3Schema/properties/spec/properties/roles/items/properties/layer/enum";
+    let words = crd.pointer_mut(path).and_then(Value::as_array_mut).expect("the layers");
+    words.retain(|w| w != word);
+    if known {
+        words.push(json!(word));
+    }
+    let crd = serde_json::from_value(crd).expect("a CRD");
+    crds.replace("cherokeeclusters.cherokee.ai", &PostParams::default(), &crd).await.expect("replaced");
+}
+
+#[tokio::test]
+async fn an_unreadable_resource_is_told_so_and_harms_no_other() {
+    let ground = Ground::new("t-unread").await;
+    // As if a later version had stored it: this one's types do not know the layer.
+    know_layer(&ground, "Unconscious", true).await;
+    let mut spec = one_gpu_spec();
+    spec["roles"][0]["layer"] = json!("Unconscious");
+    let object = json!({"apiVersion": "cherokee.ai/v1alpha1", "kind": "CherokeeCluster",
+        "metadata": {"name": "later"}, "spec": spec});
+    let untyped: Api<DynamicObject> =
+        Api::namespaced_with(ground.client.clone(), &ground.namespace, &ApiResource::erase::<CherokeeCluster>(&()));
+    let apply = PatchParams::apply("test").force();
+    eventually("the relaxed CRD takes it", async || untyped.patch("later", &apply, &Patch::Apply(&object)).await.ok())
+        .await;
+    know_layer(&ground, "Unconscious", false).await;
+
+    ground.apply("c", one_gpu_spec()).await;
+    ground.ready("c").await;
+    let message = eventually("the unreadable one is told so", async || {
+        let stored = untyped.get("later").await.ok()?;
+        let conditions = stored.data.pointer("/status/conditions")?.as_array()?.clone();
+        let accepted = conditions.into_iter().find(|c| c["type"] == "Accepted")?;
+        (accepted["status"] == "False" && accepted["reason"] == "Unreadable").then(|| accepted["message"].to_string())
+    })
+    .await;
+    assert!(message.contains("Unconscious"), "{message}");
     ground.remove().await;
 }

@@ -39,7 +39,7 @@ impl Ground {
         let ground = Self { client, namespace: name.to_owned(), http: reqwest::Client::new() };
         // A test that failed left its cluster for people to look at, and its GPUs held.
         let everywhere: Api<CherokeeCluster> = Api::all(ground.client.clone());
-        for left in everywhere.list(&ListParams::default()).await.expect("a list").items {
+        for left in everywhere.list_metadata(&ListParams::default()).await.expect("a list").items {
             let namespace = left.namespace().unwrap_or_default();
             Self { client: ground.client.clone(), namespace, http: ground.http.clone() }.remove().await;
         }
