@@ -54,7 +54,9 @@ pub async fn run(args: &Args) -> Result<(), Fault> {
 /// Loads, then watches the engine.
 async fn live(args: &Args, app: &App) -> Result<Infallible, Fault> {
     let engine = prepare(args, app).await?;
-    let report = engine.report();
+    let report = engine.report().clone();
+    app.serve(engine);
+    // Said only once it is true: who reads the log may ask at once.
     tracing::info!(
         models = report.models.iter().map(|model| model.name.as_str()).collect::<Vec<_>>().join(","),
         device = report.device.name,
@@ -65,7 +67,6 @@ async fn live(args: &Args, app: &App) -> Result<Infallible, Fault> {
         reserve_mib = report.memory.reserve >> 20,
         "serving"
     );
-    app.serve(engine);
     loop {
         tokio::time::sleep(LOOK).await;
         if !app.alive() {
