@@ -2,10 +2,11 @@
 
 use crate::{
     clusters::one_gpu_spec,
-    support::{Ground, condition, eventually, header, layer_spec, slot_of},
+    refusals::stranger_runs,
+    support::{Ground, condition, header, layer_spec, slot_of},
 };
 use k8s_openapi::api::core::v1::Pod;
-use kube::api::{DeleteParams, PostParams};
+use kube::api::DeleteParams;
 use serde_json::json;
 
 const RESOURCE: &str = "nvidia.com/gpu";
@@ -57,12 +58,7 @@ async fn a_foreign_pod_on_the_gpu_is_the_reason_until_it_goes() {
                 "securityContext": {"allowPrivilegeEscalation": false, "capabilities": {"drop": ["ALL"]},
                     "runAsNonRoot": true, "seccompProfile": {"type": "RuntimeDefault"}}}]}}))
     .expect("a pod");
-    ground.pods().create(&PostParams::default(), &pod).await.expect("created");
-    eventually("the stranger runs", async || {
-        let pod = ground.pods().get("stranger").await.ok()?;
-        (pod.status?.phase.as_deref() == Some("Running")).then_some(())
-    })
-    .await;
+    stranger_runs(&ground, &pod).await;
     ground.apply("c", one_gpu_spec()).await;
     ground.status("c", "DeviceTaken", |s| condition(s, "Ready").1 == "DeviceTaken").await;
     ground.pods().delete("stranger", &DeleteParams::default()).await.expect("deleted");

@@ -5,12 +5,23 @@ use crate::{
     support::{Ground, condition, eventually},
 };
 use cherokee_api::CherokeeCluster;
+use k8s_openapi::api::core::v1::Pod;
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::{
     Api,
     api::{ApiResource, DynamicObject, Patch, PatchParams, PostParams},
 };
 use serde_json::{Value, json};
+
+/// Starts the foreign pod `stranger`.
+pub(crate) async fn stranger_runs(ground: &Ground, pod: &Pod) {
+    ground.pods().create(&PostParams::default(), pod).await.expect("created");
+    eventually("the stranger runs", async || {
+        let pod = ground.pods().get("stranger").await.ok()?;
+        (pod.status?.phase.as_deref() == Some("Running")).then_some(())
+    })
+    .await;
+}
 
 #[tokio::test]
 async fn a_foreign_pod_on_the_gpu_is_named_as_the_reason() {
@@ -30,12 +41,7 @@ async fn a_foreign_pod_on_the_gpu_is_named_as_the_reason() {
             "containers": [{"name": "c", "image": "localhost/pause:3.10", "resources": {"claims": [{"name": "gpu"}]},
                 "securityContext": restricted}]}}))
     .expect("a pod");
-    ground.pods().create(&PostParams::default(), &pod).await.expect("created");
-    eventually("the stranger runs", async || {
-        let pod = ground.pods().get("stranger").await.ok()?;
-        (pod.status?.phase.as_deref() == Some("Running")).then_some(())
-    })
-    .await;
+    stranger_runs(&ground, &pod).await;
 
     ground.apply("c", one_gpu_spec()).await;
     let status = ground.status("c", "Ready=False DeviceTaken", |s| condition(s, "Ready").1 == "DeviceTaken").await;

@@ -30,6 +30,15 @@ async fn stored(house: &House, result: &str) {
     tokio::time::timeout(crate::client::DEADLINE, waiting).await.unwrap_or_else(|_| panic!("nothing was {result}"));
 }
 
+/// One answer is remembered, and then everybody sleeps.
+async fn learnt_and_asleep(house: &House) {
+    house.client.chat(&hello()).await;
+    stored(house, "stored").await;
+    let mut layout = crate::house::layer_layout();
+    layout.roles.values_mut().for_each(|role| role.state = RoleState::Asleep);
+    house.layout.send_replace(Some(Arc::new(layout)));
+}
+
 #[tokio::test]
 async fn the_second_time_memory_answers_whole_or_streamed_whatever_the_first_was() {
     for first in [hello(), hello_stream()] {
@@ -156,11 +165,7 @@ async fn a_worker_that_is_faster_than_a_late_look_up_answers_and_is_remembered()
 #[tokio::test]
 async fn a_late_look_up_answers_even_when_everybody_sleeps() {
     let (house, _worker) = house(Act::Say(TEXT)).await;
-    house.client.chat(&hello()).await;
-    stored(&house, "stored").await;
-    let mut layout = crate::house::layer_layout();
-    layout.roles.values_mut().for_each(|role| role.state = RoleState::Asleep);
-    house.layout.send_replace(Some(Arc::new(layout)));
+    learnt_and_asleep(&house).await;
     house.memory.held.store(true, Ordering::Relaxed);
     let (question, release) = (hello(), async {
         tokio::time::sleep(Duration::from_millis(200)).await;
@@ -192,11 +197,7 @@ async fn no_tenant_sees_the_entries_of_another() {
 #[tokio::test]
 async fn what_is_remembered_is_answered_even_when_everybody_sleeps() {
     let (house, _worker) = house(Act::Say(TEXT)).await;
-    house.client.chat(&hello()).await;
-    stored(&house, "stored").await;
-    let mut layout = crate::house::layer_layout();
-    layout.roles.values_mut().for_each(|role| role.state = RoleState::Asleep);
-    house.layout.send_replace(Some(Arc::new(layout)));
+    learnt_and_asleep(&house).await;
     assert_eq!(house.client.chat(&hello()).await.way(), ["memory", "conscious", "remembered", "hit"]);
 }
 
