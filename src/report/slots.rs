@@ -93,7 +93,8 @@ fn lost(facts: &Facts<'_>, name: &str, slot: &Slot) -> Option<Trouble> {
     let message = format!(
         "slot `{name}` is on node `{node}`, which is gone, not ready, cordoned, or has a taint that workers do not tolerate"
     );
-    (!usable).then(|| Trouble { reason: Code::NodeNotUsable.word(), message, terminal: false })
+    // In CPU mode no node may be named: the scheduler chooses.
+    (!usable && !node.is_empty()).then(|| Trouble { reason: Code::NodeNotUsable.word(), message, terminal: false })
 }
 
 fn refused(facts: &Facts<'_>, name: &str) -> Option<Trouble> {
