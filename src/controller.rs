@@ -4,13 +4,18 @@
 mod changes;
 
 use crate::{error::Error, operator::Operator, render::Kind};
-use changes::{changed, claim_state, is_foreign, node_state, pod_state, slice_state};
+use changes::{changed, claim_state, hold_state, is_foreign, node_state, pod_state, slice_state, touched};
 use cherokee_api::{
     CherokeeCluster,
     names::{self, label},
 };
-use futures::{Stream, StreamExt, stream};
+use futures::{
+    Stream, StreamExt,
+    future::{self, Ready},
+    stream,
+};
 use k8s_openapi::api::{
+    apps::v1::Deployment,
     core::v1::{Node, Pod},
     resource::v1::{ResourceClaim, ResourceSlice},
 };
@@ -36,8 +41,6 @@ const DEBOUNCE: Duration = Duration::from_millis(200);
 const CONCURRENCY: u16 = 4;
 /// Time between two comparisons of the wall clock with what is due.
 const TICK: Duration = Duration::from_secs(10);
-/// Version of the API by which devices are published.
-const DEVICES: &str = "resource.k8s.io/v1";
 
 /// Runs passes until `stop` says so. No namespaces: all of them. `ready` turns true once the resources were listed.
 pub(crate) async fn run(
@@ -50,9 +53,7 @@ pub(crate) async fn run(
         [] => vec![None],
         some => some.iter().map(|n| Some(n.as_str())).collect(),
     };
-    // A watch of an API that is not there would slow down all the others by its errors.
-    let devices = op.client.list_api_group_resources(DEVICES).await.is_ok();
-    let controllers = scopes.into_iter().map(|scope| controller(&op, scope, devices, stop.clone()));
+    let controllers = scopes.into_iter().map(|scope| controller(&op.client, scope, stop.clone()));
     let (stores, runs): (Vec<_>, Vec<_>) = controllers.map(|c| (c.store(), start(c, op.clone()))).unzip();
     let work = stream::select_all(runs).for_each(|()| async {});
     let listed = async {
@@ -64,7 +65,7 @@ pub(crate) async fn run(
         }
         ready.send_replace(true);
         tracing::info!("watching");
-        std::future::pending::<()>().await;
+        future::pending::<()>().await;
     };
     tokio::select! {
         () = work => {}
@@ -72,52 +73,43 @@ pub(crate) async fn run(
     }
 }
 
-fn controller(
-    op: &Operator,
-    scope: Option<&str>,
-    devices: bool,
-    mut stop: watch::Receiver<bool>,
-) -> Controller<Guarded> {
-    let client = &op.client;
+fn controller(client: &Client, scope: Option<&str>, mut stop: watch::Receiver<bool>) -> Controller<Guarded> {
     let controller = Controller::new(api::<Guarded>(client, scope), watcher::Config::default())
         .with_config(Config::default().debounce(DEBOUNCE).concurrency(CONCURRENCY))
         .graceful_shutdown_on(async move { _ = stop.wait_for(|stop| *stop).await });
-    let controller = Kind::ALL.into_iter().filter(|kind| devices || *kind != Kind::ResourceClaimTemplate).fold(
-        controller,
-        |controller, kind| {
-            let resource = kind.resource();
-            let api: Api<DynamicObject> = match scope {
-                Some(namespace) => Api::namespaced_with(client.clone(), namespace, &resource),
-                None => Api::all_with(client.clone(), &resource),
-            };
-            let ours = watcher::Config::default().labels(&format!("{}={}", label::MANAGED_BY, names::MANAGED_BY));
-            controller.watches_with(api, resource, ours, |child| owner(&child))
-        },
-    );
+    let controller = Kind::ALL.into_iter().fold(controller, |controller, kind| {
+        let resource = kind.resource();
+        let api: Api<DynamicObject> = match scope {
+            Some(namespace) => Api::namespaced_with(client.clone(), namespace, &resource),
+            None => Api::all_with(client.clone(), &resource),
+        };
+        let ours = watcher::Config::default().labels(&format!("{}={}", label::MANAGED_BY, names::MANAGED_BY));
+        controller.reconcile_on(touched(api, ours).filter_map(owner))
+    });
     let ours = watcher::Config::default().labels(label::CLUSTER);
-    let controller = controller
-        .watches(api::<Pod>(client, scope), ours, |pod| owner(&pod))
-        .reconcile_all_on(changed(Api::<Node>::all(client.clone()), node_state).map(drop))
-        .reconcile_all_on(
-            changed(Api::<Pod>::all(client.clone()), pod_state)
-                .filter(|pod| std::future::ready(is_foreign(pod)))
-                .map(drop),
-        );
-    if !devices {
-        return controller;
-    }
+    let slots = watcher::Config::default().labels(label::SLOT);
+    let all = watcher::Config::default;
     controller
-        .reconcile_all_on(changed(Api::<ResourceSlice>::all(client.clone()), slice_state).map(drop))
-        .reconcile_all_on(changed(Api::<ResourceClaim>::all(client.clone()), claim_state).map(drop))
+        .reconcile_on(touched(api::<Pod>(client, scope), ours).filter_map(owner))
+        .reconcile_all_on(changed(Api::<Node>::all(client.clone()), all(), node_state).map(drop))
+        .reconcile_all_on(
+            changed(Api::<Pod>::all(client.clone()), all(), pod_state)
+                .filter(|pod| future::ready(is_foreign(pod)))
+                .map(drop),
+        )
+        // A device that a slot of one cluster gives up may be what another cluster waits for.
+        .reconcile_all_on(changed(Api::<Deployment>::all(client.clone()), slots, hold_state).map(drop))
+        .reconcile_all_on(changed(Api::<ResourceSlice>::all(client.clone()), all(), slice_state).map(drop))
+        .reconcile_all_on(changed(Api::<ResourceClaim>::all(client.clone()), all(), claim_state).map(drop))
 }
 
 fn start(controller: Controller<Guarded>, op: Arc<Operator>) -> impl Stream<Item = ()> + Unpin {
     let ticks = {
         let op = op.clone();
         stream::unfold((), |()| async { Some((tokio::time::sleep(TICK).await, ())) })
-            .filter(move |()| std::future::ready(op.overdue()))
+            .filter(move |()| future::ready(op.overdue()))
     };
-    controller.reconcile_all_on(ticks).run(reconcile, again, op).map(told).boxed()
+    controller.reconcile_all_on(ticks).run(reconcile, again, op.clone()).map(move |result| told(&op, result)).boxed()
 }
 
 async fn reconcile(object: Arc<Guarded>, op: Arc<Operator>) -> Result<Action, Error> {
@@ -133,18 +125,19 @@ fn again(object: Arc<Guarded>, _: &Error, op: Arc<Operator>) -> Action {
     Action::requeue(op.backoff(&object.namespace().unwrap_or_default(), &object.name_any()))
 }
 
-fn told(result: Result<(ObjectRef<Guarded>, Action), ControlError<Error, watcher::Error>>) {
+fn told(op: &Operator, result: Result<(ObjectRef<Guarded>, Action), ControlError<Error, watcher::Error>>) {
     match result {
-        // Failed passes have spoken; objects that are gone are no error.
-        Ok(_) | Err(ControlError::ReconcilerFailed(..) | ControlError::ObjectNotFound(_)) => {}
+        // Failed passes have spoken.
+        Ok(_) | Err(ControlError::ReconcilerFailed(..)) => {}
+        Err(ControlError::ObjectNotFound(gone)) => op.forget(gone.namespace.as_deref().unwrap_or_default(), &gone.name),
         Err(error) => tracing::warn!(%error, "a watch failed and is tried again"),
     }
 }
 
 /// The cluster that a child or pod belongs to, by its label.
-fn owner<K: ResourceExt>(child: &K) -> Option<ObjectRef<Guarded>> {
-    let cluster = child.labels().get(label::CLUSTER)?;
-    Some(ObjectRef::new(cluster).within(&child.namespace()?))
+fn owner<K: ResourceExt>(child: K) -> Ready<Option<ObjectRef<Guarded>>> {
+    let named = child.labels().get(label::CLUSTER).zip(child.namespace());
+    future::ready(named.map(|(cluster, namespace)| ObjectRef::new(cluster).within(&namespace)))
 }
 
 fn api<K>(client: &Client, scope: Option<&str>) -> Api<K>

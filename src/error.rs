@@ -18,6 +18,20 @@ pub enum Error {
         /// Name of the Secret.
         secret: String,
     },
+    /// The API server did not answer all that a pass asked.
+    #[error("the pass was not done after {} s, because the API server answers slowly or not at all", limit.as_secs())]
+    Slow {
+        /// After how long.
+        limit: std::time::Duration,
+    },
+    /// The Secret with the password of the muscle memory is there and of no use.
+    #[error(
+        "Secret `{secret}` lacks the keys of the muscle memory's password, or they disagree: delete it, and a new password is made"
+    )]
+    Password {
+        /// Name of the Secret.
+        secret: String,
+    },
     /// This operator no longer leads, so it must not write.
     #[error("the lease is held by another operator or could not be renewed: nothing is written")]
     NotLeading,
@@ -56,6 +70,8 @@ impl Error {
             },
             Self::Api { .. } => "ApiServerAway",
             Self::Raced { .. } => "Raced",
+            Self::Slow { .. } => "ApiServerAway",
+            Self::Password { .. } => "PasswordUnusable",
             Self::NotLeading => "NotLeading",
             Self::Document { .. } => "Document",
             Self::Listen { .. } => "Listen",

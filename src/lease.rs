@@ -97,10 +97,8 @@ impl Elector {
     pub async fn acquire(&self) {
         let mut seen = Seen::default();
         loop {
-            match self.attempt(&mut seen).await {
-                Ok(true) => return,
-                Ok(false) => {}
-                Err(error) => tracing::warn!(%error, "the lease could not be taken"),
+            if self.attempt_in_time(&mut seen).await == Some(true) {
+                return;
             }
             tokio::time::sleep(RENEW).await;
         }
@@ -111,11 +109,8 @@ impl Elector {
         let mut seen = Seen::default();
         loop {
             tokio::time::sleep(RENEW).await;
-            match tokio::time::timeout(RENEW, self.attempt(&mut seen)).await {
-                Ok(Ok(true)) => {}
-                Ok(Ok(false)) => break self.leadership.set(None),
-                Ok(Err(error)) => tracing::warn!(%error, "the lease could not be renewed"),
-                Err(_) => tracing::warn!("the API server did not answer in time to renew the lease"),
+            if self.attempt_in_time(&mut seen).await == Some(false) {
+                break self.leadership.set(None);
             }
             if self.leadership.check().is_err() {
                 break;
@@ -137,6 +132,16 @@ impl Elector {
                 tracing::debug!(%error, "the lease was not given up");
             }
         }
+    }
+
+    /// What [`Self::attempt`] found, if the API server answered.
+    async fn attempt_in_time(&self, seen: &mut Seen) -> Option<bool> {
+        match tokio::time::timeout(RENEW, self.attempt(seen)).await {
+            Ok(Ok(leads)) => return Some(leads),
+            Ok(Err(error)) => tracing::warn!(%error, "the lease could not be taken or renewed"),
+            Err(_) => tracing::warn!("the API server did not answer in time to take or renew the lease"),
+        }
+        None
     }
 
     /// One try to take or renew; true if this operator leads after it.

@@ -57,10 +57,7 @@ pub(crate) async fn pass(op: &Operator, namespace: &str, name: &str) -> Result<D
     })
     .map_err(|source| Error::Document { what: "the layout", source })?;
     let writer = Writer::new(&op.client, &op.leadership, &observed.cluster, std::mem::take(&mut observed.live));
-    let applied = match writer.apply(desired, &observed.pods).await {
-        Ok(applied) => applied,
-        Err(error) => return Err(tell(op, &observed, error).await),
-    };
+    let applied = writer.apply(desired, &observed.pods, observed.now).await?;
     drop(turn);
     let decided = Decided {
         strategy: understood.strategy,
@@ -119,16 +116,6 @@ fn since(plan: &Plan, live: &Live, now: DateTime<Utc>) -> BTreeMap<String, Strin
         (name.clone(), time::text(kept.unwrap_or(now)))
     };
     plan.slots.iter().map(of).collect()
-}
-
-/// Says on the resource what the API server will hardly let pass the next time; the pass fails all the same.
-async fn tell(op: &Operator, observed: &Observed, error: Error) -> Error {
-    if ["Forbidden", "Invalid"].contains(&error.reason())
-        && let Err(second) = op.reporter().fail(&observed.cluster, &error, observed.now).await
-    {
-        tracing::debug!(error = %second, "the status was not stored");
-    }
-    error
 }
 
 /// The end of a pass that changed nothing.

@@ -12,6 +12,7 @@ use crate::{
     render::{self, Child, Desired, Kind, Password},
 };
 use cherokee_api::{CherokeeCluster, names};
+use chrono::{DateTime, Utc};
 use k8s_openapi::api::core::v1::{Pod, Secret};
 use kube::{
     Api, Client, ResourceExt,
@@ -19,6 +20,7 @@ use kube::{
 };
 use rollout::Step;
 use serde_json::{Value, json};
+use std::collections::BTreeSet;
 
 /// What was written. The fields are private, so only this module makes one: a report without an apply does not compile.
 pub struct Applied {
@@ -26,6 +28,7 @@ pub struct Applied {
     created: Vec<(Kind, String)>,
     deleted: Vec<(Kind, String)>,
     refused: Vec<Refused>,
+    later: BTreeSet<String>,
     waiting: bool,
 }
 
@@ -59,6 +62,10 @@ impl Applied {
     pub fn refused(&self) -> &[Refused] {
         &self.refused
     }
+    /// Slots whose change waits for another slot.
+    pub fn later(&self) -> &BTreeSet<String> {
+        &self.later
+    }
     /// Something waits for another child to get ready or to end.
     pub fn waiting(&self) -> bool {
         self.waiting
@@ -78,12 +85,19 @@ impl<'a> Writer<'a> {
     /// A writer that knows the children as they were observed.
     pub fn new(client: &'a Client, leadership: &'a Leadership, cluster: &'a CherokeeCluster, live: Live) -> Self {
         let namespace = cluster.namespace().unwrap_or_default();
-        let applied = Applied { live, created: Vec::new(), deleted: Vec::new(), refused: Vec::new(), waiting: false };
+        let applied = Applied {
+            live,
+            created: Vec::new(),
+            deleted: Vec::new(),
+            refused: Vec::new(),
+            later: BTreeSet::new(),
+            waiting: false,
+        };
         Self { client, leadership, cluster, namespace, applied }
     }
 
     /// Brings the children to what is desired. `pods` are the cluster's own, as observed.
-    pub async fn apply(mut self, desired: Desired, pods: &[Pod]) -> Result<Applied, Error> {
+    pub async fn apply(mut self, desired: Desired, pods: &[Pod], now: DateTime<Utc>) -> Result<Applied, Error> {
         let keep = desired.names().into_iter().map(|(kind, name)| (kind, name.to_owned())).collect();
         // Without `..`: a group that is added and forgotten here does not compile.
         let Desired { created, accounts, config, network, memory, front, claims, workers, password } = desired;
@@ -101,12 +115,15 @@ impl<'a> Writer<'a> {
         self.put_all(&front).await?;
         self.put_all(&claims).await?;
         // Last, because their pods need all of the above.
-        let steps = rollout::steps(&workers, &self.applied.live);
+        let steps = rollout::steps(&workers, &self.applied.live, now);
         for (child, step) in workers.iter().zip(steps) {
             match step {
                 Step::Keep => {}
                 Step::Write => self.put(child).await?,
-                Step::Later => self.applied.waiting = true,
+                Step::Later => {
+                    self.applied.waiting = true;
+                    self.applied.later.insert(child.name.clone());
+                }
             }
         }
         self.prune(&keep, pods).await?;
@@ -147,7 +164,8 @@ impl<'a> Writer<'a> {
                 tracing::info!(kind = %child.kind, name = child.name, new, "applied");
                 self.note(child.kind, &child.name, &object, new)
             }
-            Err(kube::Error::Api(status)) if status.code == 422 => {
+            // Invalid, forbidden by a policy or a quota, or refused by an admission webhook.
+            Err(kube::Error::Api(status)) if [400, 403, 422].contains(&status.code) => {
                 let (reason, message) = explain(&status.message);
                 self.refuse(child, reason, format!("{} `{}`: {message}", child.kind, child.name));
                 Ok(())
@@ -186,20 +204,8 @@ impl<'a> Writer<'a> {
             .await;
         match answer {
             Ok(_) => Ok(()),
-            Err(kube::Error::Api(status)) if status.code == 409 => {
-                let found = api.get_opt(&name).await.doing(format!("read Secret `{name}`"))?;
-                if found.as_ref().and_then(render::stored_password).is_none() {
-                    let message = format!("Secret `{name}` lacks its keys: delete it, and a new password is made");
-                    self.applied.refused.push(Refused {
-                        kind: Kind::StatefulSet,
-                        name,
-                        reason: names::reason::REFUSED,
-                        message,
-                    });
-                    return Ok(());
-                }
-                Err(Error::Raced { secret: name })
-            }
+            // The next pass reads what is there.
+            Err(kube::Error::Api(status)) if status.code == 409 => Err(Error::Raced { secret: name }),
             Err(error) => Err(error).doing(format!("create Secret `{name}`")),
         }
     }

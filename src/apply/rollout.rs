@@ -2,10 +2,14 @@
 
 use super::subset::contains;
 use crate::{
-    observe::live::{Live, ready, replicas},
+    observe::live::{Live, condition, ready, ready_of_newest, replicas, unavailable_since},
     render::Child,
 };
+use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::Value;
+
+/// How long a slot that went away keeps the others from being changed: as long as a start may take.
+const PATIENCE: TimeDelta = TimeDelta::minutes(20);
 
 /// What becomes of a slot's Deployment in this pass.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,8 +26,8 @@ pub(crate) enum Step {
 ///
 /// At once: what is new, what is turned on or off, what does not run, and what runs but is not ready, because a change can
 /// only mend it. Of the others one a pass, and none while another one is on its way to ready.
-pub(crate) fn steps(workers: &[Child], live: &Live) -> Vec<Step> {
-    let mut busy = workers.iter().filter_map(|w| live.get(w.kind, &w.name)).any(coming);
+pub(crate) fn steps(workers: &[Child], live: &Live, now: DateTime<Utc>) -> Vec<Step> {
+    let mut busy = workers.iter().filter_map(|w| live.get(w.kind, &w.name)).any(|found| coming(found, now));
     workers
         .iter()
         .map(|worker| match live.get(worker.kind, &worker.name) {
@@ -44,18 +48,12 @@ pub(crate) fn steps(workers: &[Child], live: &Live) -> Vec<Step> {
         .collect()
 }
 
-/// Wanted, not ready yet, and still within the time in which Kubernetes expects progress.
-fn coming(deployment: &Value) -> bool {
-    let conditions = deployment.pointer("/status/conditions").and_then(Value::as_array);
-    let stuck = conditions.is_some_and(|all| all.iter().any(|c| c["type"] == "Progressing" && c["status"] == "False"));
-    replicas(deployment) > 0 && !stuck && ready_of_newest(deployment) == 0
-}
-
-/// Ready replicas of the newest template: an old pod that still answers is no sign that the change has arrived.
-fn ready_of_newest(deployment: &Value) -> i64 {
-    let number = |path| deployment.pointer(path).and_then(Value::as_i64).unwrap_or(0);
-    let seen = number("/status/observedGeneration") >= number("/metadata/generation");
-    if seen { ready(deployment).min(number("/status/updatedReplicas")) } else { 0 }
+/// Wanted, not ready yet, and still within the time in which it may be expected.
+fn coming(deployment: &Value, now: DateTime<Utc>) -> bool {
+    let stuck = condition(deployment, "Progressing").is_some_and(|c| c["status"] == "False");
+    // One that was ready before and is not any more makes no progress that Kubernetes would give up.
+    let dead = unavailable_since(deployment).is_some_and(|since| now - since > PATIENCE);
+    replicas(deployment) > 0 && !stuck && !dead && ready_of_newest(deployment) == 0
 }
 
 #[cfg(test)]
@@ -84,23 +82,39 @@ mod tests {
         live
     }
 
+    fn at(minute: i64) -> DateTime<Utc> {
+        "2026-11-24T12:00:00Z".parse::<DateTime<Utc>>().unwrap() + TimeDelta::minutes(minute)
+    }
+
     #[test]
     fn of_running_slots_one_is_changed_a_pass() {
         let live = seen(&[("a", "old", 1, 1), ("b", "old", 1, 1)]);
-        assert_eq!(steps(&[worker("a", "new", 1), worker("b", "new", 1)], &live), [Step::Write, Step::Later]);
+        assert_eq!(steps(&[worker("a", "new", 1), worker("b", "new", 1)], &live, at(0)), [Step::Write, Step::Later]);
     }
 
     #[test]
     fn the_next_one_waits_until_the_first_is_ready() {
         let workers = [worker("a", "new", 1), worker("b", "new", 1)];
-        assert_eq!(steps(&workers, &seen(&[("a", "new", 1, 0), ("b", "old", 1, 1)])), [Step::Keep, Step::Later]);
-        assert_eq!(steps(&workers, &seen(&[("a", "new", 1, 1), ("b", "old", 1, 1)])), [Step::Keep, Step::Write]);
+        assert_eq!(steps(&workers, &seen(&[("a", "new", 1, 0), ("b", "old", 1, 1)]), at(0)), [Step::Keep, Step::Later]);
+        assert_eq!(steps(&workers, &seen(&[("a", "new", 1, 1), ("b", "old", 1, 1)]), at(0)), [Step::Keep, Step::Write]);
     }
 
     #[test]
     fn a_slot_that_is_broken_off_or_turned_is_changed_at_once() {
         let live = seen(&[("broken", "old", 1, 0), ("off", "old", 0, 0), ("turned", "old", 1, 1)]);
         let workers = [worker("broken", "new", 1), worker("off", "new", 0), worker("turned", "new", 0)];
-        assert_eq!(steps(&workers, &live), [Step::Write; 3]);
+        assert_eq!(steps(&workers, &live, at(0)), [Step::Write; 3]);
+    }
+
+    #[test]
+    fn a_slot_that_died_long_ago_keeps_nobody_from_being_changed() {
+        let mut live = seen(&[("dead", "old", 1, 0), ("b", "old", 1, 1)]);
+        let mut dead = live.get(Kind::Deployment, "dead").unwrap().clone();
+        dead["status"]["conditions"] =
+            json!([{"type": "Available", "status": "False", "lastTransitionTime": "2026-11-24T12:00:00Z"}]);
+        live.insert(Kind::Deployment, "dead", dead);
+        let workers = [worker("dead", "old", 1), worker("b", "new", 1)];
+        assert_eq!(steps(&workers, &live, at(19)), [Step::Keep, Step::Later]);
+        assert_eq!(steps(&workers, &live, at(21)), [Step::Keep, Step::Write]);
     }
 }

@@ -1,8 +1,10 @@
-//! Cluster-wide watches, thinned: heartbeats and the like wake nobody.
+//! Watches that recover each by itself, and thinned ones of the whole cluster: heartbeats and the like wake nobody.
 
-use cherokee_api::names::label;
-use futures::{Stream, StreamExt};
+use crate::observe::fleet::ended;
+use cherokee_api::names::{annotation, label};
+use futures::{Stream, StreamExt, future};
 use k8s_openapi::api::{
+    apps::v1::Deployment,
     core::v1::{Node, Pod},
     resource::v1::{ResourceClaim, ResourceSlice},
 };
@@ -20,29 +22,52 @@ use std::{
     hash::{DefaultHasher, Hash, Hasher},
 };
 
-/// Objects whose `state` changed, and those that are gone. A watch that fails is tried again with backoff.
-pub(crate) fn changed<K>(api: Api<K>, state: fn(&K) -> u64) -> impl Stream<Item = K> + Send
+/// Objects that were listed, changed or deleted.
+pub(crate) fn touched<K>(api: Api<K>, config: watcher::Config) -> impl Stream<Item = K> + Send
+where
+    K: Resource + Clone + DeserializeOwned + Debug + Send + 'static,
+{
+    events(api, config).filter_map(|event| {
+        future::ready(match event {
+            Event::Apply(object) | Event::InitApply(object) | Event::Delete(object) => Some(object),
+            Event::Init | Event::InitDone => None,
+        })
+    })
+}
+
+/// Objects whose `state` changed, and those that are gone.
+pub(crate) fn changed<K>(api: Api<K>, config: watcher::Config, state: fn(&K) -> u64) -> impl Stream<Item = K> + Send
 where
     K: Resource + Clone + DeserializeOwned + Debug + Send + 'static,
 {
     let mut seen: HashMap<(Option<String>, String), u64> = HashMap::new();
-    watcher(api, watcher::Config::default()).default_backoff().filter_map(move |event| {
-        let passed = match event {
-            Ok(Event::Apply(object) | Event::InitApply(object)) => {
+    events(api, config).filter_map(move |event| {
+        future::ready(match event {
+            Event::Apply(object) | Event::InitApply(object) => {
                 let now = state(&object);
                 (seen.insert(key(&object), now) != Some(now)).then_some(object)
             }
-            Ok(Event::Delete(object)) => {
+            Event::Delete(object) => {
                 seen.remove(&key(&object));
                 Some(object)
             }
-            Ok(Event::Init | Event::InitDone) => None,
-            Err(error) => {
-                tracing::warn!(%error, "a cluster-wide watch failed and is tried again");
-                None
-            }
-        };
-        std::future::ready(passed)
+            Event::Init | Event::InitDone => None,
+        })
+    })
+}
+
+/// A watch that is tried again with a backoff of its own. kube's controller pauses all of its watches for an error of any:
+/// after a restart of the API server, which fails each of them twice, that came to minutes of deafness.
+fn events<K>(api: Api<K>, config: watcher::Config) -> impl Stream<Item = Event<K>> + Send
+where
+    K: Resource + Clone + DeserializeOwned + Debug + Send + 'static,
+{
+    let path = api.resource_url().to_owned();
+    watcher(api, config).default_backoff().filter_map(move |event| {
+        if let Err(error) = &event {
+            tracing::warn!(path, %error, "a watch failed and is tried again");
+        }
+        future::ready(event.ok())
     })
 }
 
@@ -73,11 +98,14 @@ pub(crate) fn claim_state(claim: &ResourceClaim) -> u64 {
     hash(&text(&claim.status.as_ref().and_then(|s| s.allocation.as_ref()).and_then(|a| a.devices.as_ref())))
 }
 
+/// What of a slot's Deployment matters to other clusters: which device it holds.
+pub(crate) fn hold_state(slot: &Deployment) -> u64 {
+    hash(&slot.annotations().get(annotation::DEVICE))
+}
+
 /// What of a foreign pod matters: where it runs and whether it has ended.
 pub(crate) fn pod_state(pod: &Pod) -> u64 {
-    let phase = pod.status.as_ref().and_then(|s| s.phase.as_deref());
-    let ended = matches!(phase, Some("Succeeded" | "Failed"));
-    hash(&(pod.spec.as_ref().and_then(|s| s.node_name.as_ref()), ended))
+    hash(&(pod.spec.as_ref().and_then(|s| s.node_name.as_ref()), ended(pod)))
 }
 
 /// Whether a pod is not ours and asks for an extended resource, such as a GPU of a device plugin.

@@ -5,7 +5,7 @@ use cherokee_api::{
     accelerator::{Accelerator, Access as Wanted},
     names::label,
 };
-use cherokee_plan::{Access, ClusterId, Device, DeviceId, Fleet, Holder, Mib, Node as Planned};
+use cherokee_plan::{Access, CPU, ClusterId, Device, DeviceId, Fleet, Holder, Mib, Node as Planned};
 use k8s_openapi::api::{
     apps::v1::Deployment,
     core::v1::{Node, Pod, Toleration},
@@ -47,10 +47,10 @@ pub fn fleet(sources: &Sources, accelerator: &Accelerator, tolerations: &[Tolera
         let labels = nodes::labels(node);
         let pooled = published.remove(&name).unwrap_or_default();
         let plugged = nodes::allocatable(node, &accelerator.resource_name);
-        let access = access(accelerator.access, !pooled.is_empty(), plugged > 0);
+        let offered = access(accelerator.access, !pooled.is_empty(), plugged > 0);
         let simulated =
             labels.get(label::SIMULATED_GPUS).is_some_and(|v| v == "true") || pooled.iter().any(|d| d.simulated);
-        let devices = match access {
+        let devices = match offered {
             Access::None => Vec::new(),
             Access::Dra | Access::Twice => pooled
                 .into_iter()
@@ -63,8 +63,15 @@ pub fn fleet(sources: &Sources, accelerator: &Accelerator, tolerations: &[Tolera
                 plugin_devices(&name, plugged, &labels, &accelerator.resource_name, &holds, &sources.pods)
             }
         };
+        let withdrawn = withdrawn(&name, &devices, &holds);
+        // A node that offers nothing at the moment still gives its running pods what they were given.
+        let access = match withdrawn.first() {
+            Some(device) if offered == Access::None && is_stand_in(&name, &device.uuid) => Access::DevicePlugin,
+            Some(_) if offered == Access::None => Access::Dra,
+            _ => offered,
+        };
         let usable = nodes::usable(node, tolerations);
-        fleet.nodes.insert(name, Planned { labels, usable, access, devices, simulated });
+        fleet.nodes.insert(name, Planned { labels, usable, access, devices, withdrawn, simulated });
     }
     fleet
 }
@@ -74,9 +81,23 @@ pub fn fleet(sources: &Sources, accelerator: &Accelerator, tolerations: &[Tolera
 pub fn real(mut fleet: Fleet) -> Fleet {
     for node in fleet.nodes.values_mut().filter(|node| node.simulated) {
         node.devices.clear();
+        node.withdrawn.clear();
         node.access = Access::None;
     }
     fleet
+}
+
+/// Devices on which slots run and which the node does not list: its device plugin restarts, its pool is being published
+/// anew, or the device has a taint.
+fn withdrawn(node: &str, offered: &[Device], holds: &Holds) -> Vec<Device> {
+    let gone = holds.running(node).filter(|(uuid, _)| *uuid != CPU && offered.iter().all(|d| d.uuid != *uuid));
+    gone.map(|(uuid, holder)| Device {
+        uuid: uuid.to_owned(),
+        product: String::new(),
+        memory: Mib(0),
+        holder: holder.clone(),
+    })
+    .collect()
 }
 
 /// How pods get a node's devices, from what the resource wants and what the node offers.
@@ -115,7 +136,7 @@ fn plugin_devices(
     let mut taken = foreign_use(node, resource, pods);
     let mut devices: Vec<Device> = (0..count)
         .map(|index| Device {
-            uuid: format!("{node}-{index}"),
+            uuid: stand_in(node, index),
             product: product.clone(),
             memory: Mib(memory),
             holder: Holder::Free,
@@ -132,6 +153,14 @@ fn plugin_devices(
     devices
 }
 
+fn stand_in(node: &str, index: usize) -> String {
+    format!("{node}-{index}")
+}
+
+fn is_stand_in(node: &str, uuid: &str) -> bool {
+    uuid.rsplit_once('-').is_some_and(|(of, index)| of == node && index.parse::<usize>().is_ok())
+}
+
 /// How many of an extended resource pods that are not ours have on a node.
 fn foreign_use(node: &str, resource: &str, pods: &[Pod]) -> u64 {
     pods.iter()
@@ -141,10 +170,14 @@ fn foreign_use(node: &str, resource: &str, pods: &[Pod]) -> u64 {
         .sum()
 }
 
+/// Whether a pod runs no more and never will.
+pub(crate) fn ended(pod: &Pod) -> bool {
+    matches!(pod.status.as_ref().and_then(|s| s.phase.as_deref()), Some("Succeeded" | "Failed"))
+}
+
 /// How many of an extended resource a pod has; none once it has ended.
 pub(crate) fn requested(pod: &Pod, resource: &str) -> u64 {
-    let phase = pod.status.as_ref().and_then(|s| s.phase.as_deref());
-    let (Some(spec), false) = (pod.spec.as_ref(), matches!(phase, Some("Succeeded" | "Failed"))) else { return 0 };
+    let (Some(spec), false) = (pod.spec.as_ref(), ended(pod)) else { return 0 };
     let of = |containers: &[k8s_openapi::api::core::v1::Container]| -> Vec<u64> {
         containers
             .iter()

@@ -113,3 +113,49 @@ fn under_the_device_plugin_foreign_pods_are_counted_and_ended_ones_are_not() {
     sources.clusters = [cluster("old", 1)].into();
     assert_eq!(holders(&see(&sources), "redfin"), ["foreign", "old:s"]);
 }
+
+#[test]
+fn a_device_that_is_withdrawn_under_a_ready_worker_stays_that_workers() {
+    let running = |name: &str, device: &str| {
+        let mut slot = slot(name, "old", device);
+        slot.status = serde_json::from_value(json!({"readyReplicas": 1})).unwrap();
+        slot
+    };
+    let mut sources = Sources {
+        nodes: vec![node("plugin", Some(1)), node("dra", None)],
+        slots: vec![
+            running("a", "plugin/plugin-0"),
+            running("b", "plugin/plugin-1"),
+            running("c", "dra/GPU-dra-0"),
+            slot("starting", "old", "dra/GPU-dra-1"),
+        ],
+        clusters: [cluster("old", 1)].into(),
+        ..Sources::default()
+    };
+    let seen = see(&sources);
+    let withdrawn = |seen: &Fleet, node: &str| -> Vec<String> {
+        seen.nodes[node].withdrawn.iter().map(|d| d.uuid.clone()).collect()
+    };
+    assert_eq!((seen.nodes["plugin"].devices.len(), withdrawn(&seen, "plugin")), (1, vec!["plugin-1".to_owned()]));
+    assert_eq!((seen.nodes["dra"].access, withdrawn(&seen, "dra")), (Access::Dra, vec!["GPU-dra-0".to_owned()]));
+    sources.nodes[0] = node("plugin", Some(0));
+    let seen = see(&sources);
+    assert_eq!(seen.nodes["plugin"].access, Access::DevicePlugin, "its pods were given their GPUs that way");
+    assert_eq!(withdrawn(&seen, "plugin"), ["plugin-0", "plugin-1"]);
+}
+
+#[test]
+fn what_only_looks_like_a_slot_holds_nothing() {
+    let mut bare = slot("bare", "old", "redfin/GPU-redfin-0");
+    bare.metadata.owner_references = None;
+    let mut elsewhere = slot("elsewhere", "old", "redfin/GPU-redfin-1");
+    elsewhere.metadata.namespace = Some("other".into());
+    let sources = Sources {
+        nodes: vec![node("redfin", None)],
+        slices: vec![slice("redfin", 2)],
+        slots: vec![bare, elsewhere],
+        clusters: [cluster("old", 100)].into(),
+        ..Sources::default()
+    };
+    assert_eq!(holders(&see(&sources), "redfin"), ["free", "free"]);
+}

@@ -5,6 +5,7 @@ use crate::{
     render::Kind,
 };
 use cherokee_api::names::{self, label};
+use chrono::{DateTime, Utc};
 use futures::future::try_join_all;
 use kube::{
     Api, Client,
@@ -85,6 +86,24 @@ pub(crate) fn ready(body: &Value) -> i64 {
     let observed = body.pointer("/status/observedGeneration").and_then(Value::as_i64).unwrap_or(0);
     let ready = body.pointer("/status/readyReplicas").and_then(Value::as_i64).unwrap_or(0);
     if observed < generation { ready.min(replicas(body)) } else { ready }
+}
+
+/// Ready replicas of the newest template: an old pod that still answers is no sign that a change has arrived.
+pub(crate) fn ready_of_newest(body: &Value) -> i64 {
+    let number = |path| body.pointer(path).and_then(Value::as_i64).unwrap_or(0);
+    let seen = number("/status/observedGeneration") >= number("/metadata/generation");
+    if seen { ready(body).min(number("/status/updatedReplicas")) } else { 0 }
+}
+
+/// A condition of a Deployment.
+pub(crate) fn condition<'a>(body: &'a Value, kind: &str) -> Option<&'a Value> {
+    body.pointer("/status/conditions")?.as_array()?.iter().find(|c| c["type"] == kind)
+}
+
+/// Since when a Deployment has had no pod that is ready.
+pub(crate) fn unavailable_since(body: &Value) -> Option<DateTime<Utc>> {
+    let available = condition(body, "Available").filter(|c| c["status"] == "False")?;
+    DateTime::parse_from_rfc3339(available["lastTransitionTime"].as_str()?).ok().map(|t| t.with_timezone(&Utc))
 }
 
 #[cfg(test)]

@@ -166,7 +166,10 @@ fn absent_api<T>(error: kube::Error) -> Result<Option<T>, kube::Error> {
 async fn own_pods(client: &Client, namespace: &str, name: &str) -> Result<Vec<Pod>, Error> {
     let params = ListParams::default().labels(&format!("{}={name}", label::CLUSTER));
     let list = Api::<Pod>::namespaced(client.clone(), namespace).list(&params).await;
-    Ok(list.doing(format!("list pods in namespace `{namespace}`"))?.items)
+    let mut pods = list.doing(format!("list pods in namespace `{namespace}`"))?.items;
+    // An evicted pod stays as a record for long, and runs nothing.
+    pods.retain(|pod| !fleet::ended(pod));
+    Ok(pods)
 }
 
 /// The daemon's documents; what can't be read counts as absent, for it will be written anew.
@@ -192,13 +195,16 @@ async fn read_password(
     }
     let secret = Api::<Secret>::namespaced(client.clone(), namespace).get_opt(&child::memory_password(name)).await;
     let found = secret.doing("read the password of the muscle memory")?;
-    Ok(match found.as_ref().and_then(crate::render::stored_password) {
-        Some(secret) => Password { secret, stored: true },
-        None => Password {
+    match found {
+        Some(found) => match crate::render::stored_password(&found) {
+            Some(secret) => Ok(Password { secret, stored: true }),
+            None => Err(Error::Password { secret: child::memory_password(name) }),
+        },
+        None => Ok(Password {
             secret: format!("{}{}", uuid::Uuid::new_v4().simple(), uuid::Uuid::new_v4().simple()),
             stored: false,
-        },
-    })
+        }),
+    }
 }
 
 /// Secrets and claims that the spec names and that do not exist.

@@ -1,5 +1,6 @@
 //! Why a pod is not ready, in our words: read from its status, pure.
 
+use super::live::condition;
 use cherokee_api::names::{annotation, reason};
 use chrono::{DateTime, TimeDelta, Utc};
 use k8s_openapi::api::core::v1::{ContainerState, ContainerStatus, Pod};
@@ -41,6 +42,15 @@ fn of_pod(pod: &Pod, now: DateTime<Utc>) -> Option<Trouble> {
     let containers = status.init_container_statuses.iter().chain(status.container_statuses.iter()).flatten();
     let worst = containers.filter_map(|c| of_container(pod, c, long)).max_by_key(|t| t.terminal);
     worst.or_else(|| unscheduled(pod, long))
+}
+
+/// Why a Deployment cannot even make its pod: a quota, Pod Security or an admission webhook.
+pub(crate) fn of_deployment(body: &serde_json::Value) -> Option<Trouble> {
+    let failure = condition(body, "ReplicaFailure").filter(|c| c["status"] == "True")?;
+    let name = body.pointer("/metadata/name").and_then(|n| n.as_str()).unwrap_or_default();
+    let told = failure["message"].as_str().unwrap_or("no reason given");
+    let message = format!("Deployment `{name}` cannot make its pod: {told}");
+    Some(Trouble { reason: reason::REFUSED, message, terminal: true })
 }
 
 fn unscheduled(pod: &Pod, long: bool) -> Option<Trouble> {
@@ -171,6 +181,16 @@ mod tests {
         let (reason, terminal, message) = see(container, 6);
         assert_eq!((reason, terminal), ("ImagePullFailed", true));
         assert!(message.contains("registry/worker:1"), "{message}");
+    }
+
+    #[test]
+    fn a_deployment_whose_pod_is_refused_is_terminal_with_the_words_of_the_refusal() {
+        let refused = json!({"metadata": {"name": "c-1"}, "status": {"conditions": [
+            {"type": "ReplicaFailure", "status": "True", "message": "exceeded quota: gpus"}]}});
+        let trouble = of_deployment(&refused).unwrap();
+        assert_eq!((trouble.reason, trouble.terminal), ("RefusedByApiServer", true));
+        assert_eq!(trouble.message, "Deployment `c-1` cannot make its pod: exceeded quota: gpus");
+        assert_eq!(of_deployment(&json!({"status": {}})), None);
     }
 
     #[test]

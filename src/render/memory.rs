@@ -57,22 +57,23 @@ pub(crate) fn secret(namespace: &str, cluster: &cherokee_api::CherokeeCluster, p
             ..ObjectMeta::default()
         },
         string_data: Some(
-            [
-                (PASSWORD_KEY.to_owned(), password.secret.clone()),
-                (FRAGMENT_KEY.to_owned(), format!("requirepass {}\n", password.secret)),
-            ]
-            .into(),
+            [(PASSWORD_KEY.to_owned(), password.secret.clone()), (FRAGMENT_KEY.to_owned(), fragment(&password.secret))]
+                .into(),
         ),
         ..Secret::default()
     }
 }
 
-/// The password in a stored Secret.
+fn fragment(password: &str) -> String {
+    format!("requirepass {password}\n")
+}
+
+/// The password in a stored Secret; none if its two keys are not those of [`secret`].
 pub(crate) fn password(secret: &Secret) -> Option<String> {
     let data = secret.data.as_ref()?;
-    // A Secret that lost Redis' half of it is no use: the two are made together.
-    data.get(FRAGMENT_KEY)?;
-    String::from_utf8(data.get(PASSWORD_KEY)?.0.clone()).ok()
+    let password = String::from_utf8(data.get(PASSWORD_KEY)?.0.clone()).ok()?;
+    // Redis reads its own half: with another password there everybody would be refused.
+    (data.get(FRAGMENT_KEY)?.0 == fragment(&password).into_bytes()).then_some(password)
 }
 
 /// The Service by which the managed Redis is found.

@@ -1,9 +1,12 @@
 //! One constructor a condition, pure. `Ready` is the worst of its parts.
 
-use super::{Facts, slots::Seen};
+use super::{
+    Facts,
+    slots::{Seen, UNUSABLE},
+};
 use crate::{
     observe::{
-        live::{ready, replicas},
+        live::{ready, ready_of_newest, replicas},
         trouble::{self, Trouble},
     },
     render::{Component, Kind},
@@ -12,7 +15,8 @@ use cherokee_api::{
     memory::MemoryMode,
     names::{child, condition, label, reason},
 };
-use cherokee_plan::RoleState;
+use cherokee_plan::{Code, RoleState};
+use k8s_openapi::api::core::v1::Pod;
 use kube::ResourceExt;
 use std::collections::BTreeMap;
 
@@ -71,6 +75,12 @@ fn workers(facts: &Facts<'_>, slots: &BTreeMap<String, Seen>) -> Verdict {
     let kind = condition::WORKERS_READY;
     let wanted: Vec<_> = slots.iter().filter(|(name, _)| facts.plan.slots.get(*name).is_some_and(|s| s.on)).collect();
     let missing: Vec<_> = wanted.iter().filter(|(_, seen)| !seen.serves()).collect();
+    if missing.is_empty()
+        && let Some(slot) = facts.later.first()
+    {
+        let message = format!("`{slot}` runs as it was before the last change: slots are changed one after another");
+        return Verdict::bad(kind, reason::STARTING, message, false);
+    }
     if missing.is_empty() {
         let message = if wanted.is_empty() {
             "no slot is to run now".to_owned()
@@ -152,15 +162,31 @@ fn part(facts: &Facts<'_>, condition: &'static str, kind: Kind, name: &str, comp
         return Verdict::bad(condition, refused.reason, refused.message.clone(), true);
     }
     let live = facts.live.get(kind, name);
-    let (ready, wanted) = live.map_or((0, 1), |body| (ready(body), replicas(body)));
-    if ready > 0 {
+    let (ready, newest, wanted) = live.map_or((0, 0, 1), |body| (ready(body), ready_of_newest(body), replicas(body)));
+    if newest > 0 {
         return Verdict::good(condition, reason::READY, format!("{ready} of {wanted} ready"));
     }
     let pods = facts.pods.iter().filter(|p| p.labels().get(label::COMPONENT).is_some_and(|c| c == component.word()));
-    match trouble::worst(pods, facts.now) {
+    let lost = || pods.clone().find_map(|pod| on_lost_node(facts, pod));
+    let podless = || live.and_then(trouble::of_deployment);
+    match trouble::worst(pods.clone(), facts.now).or_else(lost).or_else(podless) {
         Some(trouble) => Verdict::troubled(condition, &trouble),
+        None if ready > 0 => Verdict::bad(
+            condition,
+            reason::STARTING,
+            format!("{kind} `{name}`: none of {wanted} is of the newest spec"),
+            false,
+        ),
         None => Verdict::bad(condition, reason::STARTING, format!("{kind} `{name}`: 0 of {wanted} ready"), false),
     }
+}
+
+/// On a lost node a pod says what it said last.
+fn on_lost_node(facts: &Facts<'_>, pod: &Pod) -> Option<Trouble> {
+    let node = pod.spec.as_ref()?.node_name.as_ref()?;
+    let usable = facts.fleet.nodes.get(node).is_some_and(|n| n.usable);
+    let message = format!("pod `{}` is on node `{node}`, {UNUSABLE}", pod.name_any());
+    (!usable).then(|| Trouble { reason: Code::NodeNotUsable.word(), message, terminal: false })
 }
 
 /// Someone answers the default route now: the role itself, who backs it, or who takes overflow.
@@ -184,11 +210,18 @@ pub(crate) fn available(facts: &Facts<'_>, slots: &BTreeMap<String, Seen>, parts
     let serves = |name: &str| {
         facts.plan.roles.get(name).is_some_and(|o| o.slots.iter().any(|s| slots.get(s).is_some_and(Seen::serves)))
     };
-    if let Some(part) = parts.iter().find(|v| v.kind == condition::GATEWAY_READY && !v.good) {
+    let gateway = facts.live.get(Kind::Deployment, &child::gateway(&facts.name)).map_or(0, ready);
+    if gateway == 0
+        && let Some(part) = parts.iter().find(|v| v.kind == condition::GATEWAY_READY && !v.good)
+    {
         return Verdict::bad(kind, part.reason, part.message.clone(), part.terminal);
     }
     if let Some(role) = awake.iter().find(|role| serves(&role.name)) {
         return Verdict::good(kind, reason::SERVING, format!("`{}` answers", role.name));
+    }
+    if awake.is_empty() && state(default) == Some(RoleState::Draining) {
+        let message = format!("the window of `{default}` ends: it finishes its answers and takes no new queries");
+        return Verdict::bad(kind, reason::ASLEEP, message, false);
     }
     if awake.is_empty() && state(default) == Some(RoleState::Asleep) {
         let until =

@@ -30,7 +30,7 @@ use kube::{
     runtime::events::Recorder,
 };
 use serde_json::json;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// What a status is made from.
 pub(crate) struct Facts<'a> {
@@ -46,6 +46,7 @@ pub(crate) struct Facts<'a> {
     pub(crate) live: &'a Live,
     pub(crate) pods: &'a [Pod],
     pub(crate) refused: &'a [Refused],
+    pub(crate) later: &'a BTreeSet<String>,
     pub(crate) downloads: &'a BTreeMap<String, Option<Download>>,
     pub(crate) missing: &'a [String],
     pub(crate) memory: Option<MemoryReport>,
@@ -102,6 +103,7 @@ impl Reporter<'_> {
             live: applied.live(),
             pods: &observed.pods,
             refused: applied.refused(),
+            later: applied.later(),
             downloads: &observed.downloads,
             missing: &observed.missing,
             memory: observed.memory,
@@ -131,7 +133,7 @@ impl Reporter<'_> {
         self.stop(&observed.cluster, vec![verdict], observed.now).await
     }
 
-    /// The API server answers with an error that time alone will hardly mend.
+    /// Passes fail one after another.
     pub async fn fail(&self, cluster: &CherokeeCluster, error: &Error, now: DateTime<Utc>) -> Result<Said, Error> {
         let verdict =
             |kind, good| Verdict { kind, good, reason: error.reason(), message: error.to_string(), terminal: false };
@@ -216,3 +218,6 @@ impl Reporter<'_> {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -3,7 +3,7 @@
 use super::{Facts, downloads};
 use crate::{
     observe::{
-        live::{ready, replicas},
+        live::{ready, replicas, unavailable_since},
         trouble::{self, Trouble},
     },
     render::{self, Kind},
@@ -61,20 +61,30 @@ fn one(facts: &Facts<'_>, name: &str, slot: &Slot) -> Seen {
     let said = trouble::worst(pods, facts.now);
     // On a lost node pods say what they said last, and the scheduler only that it finds no other place.
     let lost = || lost(facts, name, slot).filter(|_| said.as_ref().is_none_or(|t| t.reason == reason::UNSCHEDULABLE));
-    let trouble = refused(facts, name).or_else(lost).or(said);
-    let late = since + TimeDelta::seconds(render::start_seconds(facts.cluster, slot).into());
-    let trouble = trouble.or_else(|| (facts.now >= late).then(|| timed_out(name, late - since)));
+    let podless = || live.and_then(trouble::of_deployment);
+    let trouble = refused(facts, name).or_else(lost).or(said).or_else(podless);
+    // A worker that died is as new as one that was turned on.
+    let away = live.and_then(unavailable_since).map_or(since, |away| away.max(since));
+    let late = away + TimeDelta::seconds(render::start_seconds(facts.cluster, slot).into());
+    let trouble = trouble.or_else(|| (facts.now >= late).then(|| timed_out(name, late - away)));
     let budget = since + lead_time(facts) + BUDGET;
     let by_calendar =
         slot.roles.iter().all(|r| facts.intent.roles.get(r).is_some_and(|r| r.activation != Activation::Always));
+    // What has never run is awaited as at any first start.
+    let turned = live.and_then(created).is_some_and(|created| since > created);
     let terminal = trouble.as_ref().is_some_and(|t| t.terminal);
     let until = [budget, late].into_iter().filter(|edge| *edge > facts.now).min();
     Seen {
         state: if terminal { SlotState::Failed } else { SlotState::Starting },
-        in_budget: by_calendar && !terminal && facts.now < budget,
+        in_budget: by_calendar && turned && !terminal && facts.now < budget,
         trouble,
         until,
     }
+}
+
+fn created(body: &serde_json::Value) -> Option<DateTime<Utc>> {
+    let text = body.pointer("/metadata/creationTimestamp")?.as_str()?;
+    DateTime::parse_from_rfc3339(text).ok().map(|t| t.with_timezone(&Utc))
 }
 
 fn lead_time(facts: &Facts<'_>) -> TimeDelta {
@@ -82,17 +92,17 @@ fn lead_time(facts: &Facts<'_>) -> TimeDelta {
 }
 
 fn timed_out(name: &str, after: TimeDelta) -> Trouble {
-    let message =
-        format!("slot `{name}` is not ready {} s after it was turned on: see the log of its pod", after.num_seconds());
+    let message = format!("slot `{name}` has not been ready for {} s: see the log of its pod", after.num_seconds());
     Trouble { reason: reason::START_TIMED_OUT, message, terminal: true }
 }
+
+/// What may be wrong with a node.
+pub(crate) const UNUSABLE: &str = "which is gone, not ready, cordoned, or has a taint that workers do not tolerate";
 
 fn lost(facts: &Facts<'_>, name: &str, slot: &Slot) -> Option<Trouble> {
     let node = &slot.device.node;
     let usable = facts.fleet.nodes.get(node).is_some_and(|n| n.usable);
-    let message = format!(
-        "slot `{name}` is on node `{node}`, which is gone, not ready, cordoned, or has a taint that workers do not tolerate"
-    );
+    let message = format!("slot `{name}` is on node `{node}`, {UNUSABLE}");
     // In CPU mode no node may be named: the scheduler chooses.
     (!usable && !node.is_empty()).then(|| Trouble { reason: Code::NodeNotUsable.word(), message, terminal: false })
 }

@@ -30,6 +30,7 @@ pub(crate) fn give(intent: &Intent, fleet: &Fleet, plan: &Plan) -> Vec<Advice> {
         advice.extend(one_gpu_is_enough(intent, plan));
     }
     advice.extend(nobody_awake(intent));
+    advice.extend(withdrawn(fleet, plan));
     advice
 }
 
@@ -115,6 +116,21 @@ fn one_gpu_is_enough(intent: &Intent, plan: &Plan) -> Option<Advice> {
              `strategy: SingleGPU` or `Temporal` needs one"
         ),
     ))
+}
+
+/// Slots that run on devices which their nodes offer no more.
+fn withdrawn<'a>(fleet: &'a Fleet, plan: &'a Plan) -> impl Iterator<Item = Advice> + use<'a> {
+    let is = |node: &str, uuid: &str| fleet.nodes.get(node).is_some_and(|n| n.withdrawn.iter().any(|d| d.uuid == uuid));
+    plan.slots.iter().filter(move |(_, slot)| is(&slot.device.node, &slot.device.uuid)).map(|(name, slot)| {
+        advice(
+            "GpuWithdrawn",
+            format!(
+                "slot `{name}` still runs on device {} of {}, which the node offers no more: it will not start there again, so look \
+                 at the GPU driver and the device plugin or DRA driver of that node",
+                slot.device.uuid, slot.device.node
+            ),
+        )
+    })
 }
 
 /// Hours in which by the calendar nobody answers new queries.

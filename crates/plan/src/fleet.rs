@@ -22,6 +22,9 @@ pub struct Node {
     pub access: Access,
     /// Its devices in the order of their names: the position is the index.
     pub devices: Vec<Device>,
+    /// Devices that the node offers no more, while a slot still runs on each: they stay that slot's and nobody else's.
+    #[serde(default)]
+    pub withdrawn: Vec<Device>,
     /// Its devices are simulated.
     pub simulated: bool,
 }

@@ -71,8 +71,9 @@ fn assign(scene: &Scene<'_>, choices: &[Choice]) -> Assignment {
     for (number, group) in scene.groups.iter().enumerate().take(edges.len()) {
         let own =
             edges[number].iter().find(|d| assignment.group(**d).is_none() && scene.serves(group, &scene.places[**d]));
+        let own = own.copied().or_else(|| scene.runs_on(number).filter(|d| assignment.group(*d).is_none()));
         if let Some(device) = own {
-            assignment.take(number, *device);
+            assignment.take(number, device);
         }
     }
     let held: Vec<Vec<usize>> = scene

@@ -17,7 +17,8 @@ use std::collections::{BTreeMap, BTreeSet};
 /// A device with what decides about it.
 pub(crate) struct Place<'a> {
     pub(crate) id: DeviceId,
-    pub(crate) index: usize,
+    /// Position among the node's devices; none once it is withdrawn.
+    pub(crate) index: Option<usize>,
     pub(crate) node: &'a Node,
     pub(crate) product: &'a str,
     /// Memory to count on: under the device plugin the kubelet picks, so the smallest of the node's.
@@ -30,7 +31,8 @@ pub(crate) fn inventory(fleet: &Fleet) -> Vec<Place<'_>> {
     let mut places = Vec::new();
     for (name, node) in &fleet.nodes {
         let smallest = devices(node).map(|(_, d)| d.memory).min().unwrap_or_default();
-        places.extend(devices(node).map(|(index, device)| Place {
+        let offered = devices(node).map(|(index, device)| (Some(index), device));
+        places.extend(offered.chain(node.withdrawn.iter().map(|device| (None, device))).map(|(index, device)| Place {
             id: DeviceId { node: name.clone(), uuid: device.uuid.clone() },
             index,
             node,
@@ -85,8 +87,9 @@ impl<'a> Scene<'a> {
         if usable.is_empty() {
             return Err(words::node_not_usable(group, matching.len()));
         }
-        let on_nodes =
-            self.keep(0..self.places.len(), |p| usable.contains(p.id.node.as_str()) && p.node.access != Access::None);
+        let on_nodes = self.keep(0..self.places.len(), |p| {
+            p.index.is_some() && usable.contains(p.id.node.as_str()) && p.node.access != Access::None
+        });
         if on_nodes.is_empty() {
             return Err(words::no_gpu(group));
         }
@@ -122,13 +125,27 @@ impl<'a> Scene<'a> {
         Ok(free)
     }
 
+    /// A withdrawn device on which the group runs: the worker there answers, and a move would end it.
+    pub(crate) fn runs_on(&self, number: usize) -> Option<usize> {
+        let group = &self.groups[number];
+        let matching = self.matching_nodes(group);
+        let places = self.keep(0..self.places.len(), |p| {
+            p.index.is_none()
+                && matching.contains_key(p.id.node.as_str())
+                && group.roles.iter().all(|m| self.is_chosen(group, &m.role.placement, p))
+                && self.serves(group, p)
+        });
+        places.first().copied()
+    }
+
     /// Devices of nodes that can't be used now, on which the group already sits: what may still run there is left alone
     /// while there is no other place.
     pub(crate) fn last_resort(&self, number: usize) -> Option<usize> {
         let group = &self.groups[number];
         let matching = self.matching_nodes(group);
         let places = self.keep(0..self.places.len(), |p| {
-            !p.node.usable
+            p.index.is_some()
+                && !p.node.usable
                 && !matches!(p.node.access, Access::None | Access::Twice)
                 && matching.contains_key(p.id.node.as_str())
                 && group.roles.iter().all(|m| self.is_chosen(group, &m.role.placement, p))
@@ -159,7 +176,8 @@ impl<'a> Scene<'a> {
         if place.node.access != Access::DevicePlugin {
             return true;
         }
-        let here: Vec<&Place<'_>> = self.places.iter().filter(|p| p.id.node == place.id.node).collect();
+        let here: Vec<&Place<'_>> =
+            self.places.iter().filter(|p| p.index.is_some() && p.id.node == place.id.node).collect();
         group.roles.iter().all(|m| match &m.role.placement.device {
             None => true,
             Some(DeviceChoice::Product(_)) => here.iter().all(|p| p.product == place.product),
@@ -177,12 +195,14 @@ impl<'a> Scene<'a> {
         match &placement.device {
             None => true,
             Some(DeviceChoice::Uuid(uuid)) => *uuid == place.id.uuid,
+            // What was withdrawn has neither product nor index any more.
+            Some(_) if place.index.is_none() => self.serves(group, place),
             Some(DeviceChoice::Product(product)) => product == place.product,
             Some(DeviceChoice::Index(index)) => {
                 let index = usize::try_from(*index).unwrap_or(usize::MAX);
                 // A device of a lower index that vanished moves the others up: who sits on one of them stays.
                 let vanished = place.node.devices.len() <= index && self.serves(group, place);
-                place.index == index || vanished
+                place.index == Some(index) || vanished
             }
         }
     }
@@ -218,7 +238,7 @@ impl<'a> Scene<'a> {
         let first = &self.places[candidates[0]];
         // Fewer devices than indexes named on the node: one that was there has gone, or never was.
         let named = self.indexes_named(&first.id.node);
-        let there = self.places.iter().filter(|p| p.id.node == first.id.node).count();
+        let there = self.places.iter().filter(|p| p.index.is_some() && p.id.node == first.id.node).count();
         let by_index = group.roles.iter().any(|m| matches!(m.role.placement.device, Some(DeviceChoice::Index(_))));
         if by_index && named > there {
             return words::fewer_than_named(group, &first.id.node, there, by);

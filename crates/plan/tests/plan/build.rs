@@ -83,6 +83,7 @@ pub(crate) fn fleet(nodes: &[(&str, usize)]) -> Fleet {
         usable: true,
         access: if count == 0 { Access::None } else { Access::Dra },
         devices: (0..count).map(|i| device(&format!("GPU-{name}-{i}"), 16_303)).collect(),
+        withdrawn: Vec::new(),
         simulated: false,
     };
     Fleet { nodes: nodes.iter().map(|(name, count)| ((*name).to_owned(), node(name, *count))).collect() }

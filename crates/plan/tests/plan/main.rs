@@ -6,3 +6,4 @@ mod handover;
 mod layouts;
 mod properties;
 mod waits;
+mod withdrawn;

@@ -114,7 +114,10 @@ fn fleets() -> impl Strategy<Value = Fleet> {
                 device
             });
             let labels = BTreeMap::from([("zone".to_owned(), zone.to_owned())]);
-            (format!("n{n}"), Node { labels, usable, access, devices: devices.collect(), simulated: false })
+            (
+                format!("n{n}"),
+                Node { labels, usable, access, devices: devices.collect(), withdrawn: Vec::new(), simulated: false },
+            )
         };
         Fleet { nodes: nodes.into_iter().enumerate().map(node).collect() }
     })

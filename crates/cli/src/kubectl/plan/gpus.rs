@@ -61,6 +61,7 @@ impl Gpus {
             usable: true,
             access: if entry.count == 0 { Access::None } else { Access::Dra },
             devices: (0..entry.count).map(|index| device(entry, index)).collect(),
+            withdrawn: Vec::new(),
             simulated: false,
         };
         Fleet { nodes: self.0.iter().map(|entry| (entry.node.clone(), node(entry))).collect() }
