@@ -43,3 +43,49 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name (.Chart.Version | replace "+" "_") 
 {{- define "cherokee-operator.workerImage" -}}
 {{- .Values.image.worker | default (printf "%s/cherokee-worker:%s" .Values.image.registry (.Values.image.tag | default .Chart.AppVersion)) }}
 {{- end }}
+
+
+{{- define "cherokee-operator.subject" -}}
+- kind: ServiceAccount
+  name: {{ include "cherokee-operator.account" . }}
+  namespace: {{ .Release.Namespace }}
+{{- end }}
+
+{{- define "cherokee-operator.namespaceRules" -}}
+- apiGroups: [cherokee.ai]
+  resources: [cherokeeclusters/status]
+  verbs: [patch]
+# What a CherokeeCluster may name: looked for, and the generated password of its Redis.
+- apiGroups: [""]
+  resources: [secrets]
+  verbs: [get, create]
+- apiGroups: [""]
+  resources: [persistentvolumeclaims]
+  verbs: [get]
+# Children.
+- apiGroups: [""]
+  resources: [configmaps, services, serviceaccounts]
+  verbs: [get, list, watch, create, patch, delete]
+- apiGroups: [apps]
+  resources: [deployments, statefulsets]
+  verbs: [get, list, watch, create, patch, delete]
+- apiGroups: [resource.k8s.io]
+  resources: [resourceclaimtemplates]
+  verbs: [get, list, watch, create, patch, delete]
+- apiGroups: [networking.k8s.io]
+  resources: [networkpolicies]
+  verbs: [get, list, watch, create, patch, delete]
+- apiGroups: [policy]
+  resources: [poddisruptionbudgets]
+  verbs: [get, list, watch, create, patch, delete]
+- apiGroups: [rbac.authorization.k8s.io]
+  resources: [roles, rolebindings]
+  verbs: [get, list, watch, create, patch, delete]
+# Not used by the operator: the gateway's Role grants it, and nobody may grant what he has not.
+- apiGroups: [discovery.k8s.io]
+  resources: [endpointslices]
+  verbs: [get, list, watch]
+- apiGroups: [events.k8s.io]
+  resources: [events]
+  verbs: [create, patch]
+{{- end }}
