@@ -35,7 +35,7 @@ test-unit: ## Unit and property tests of all rooms, generated files: no cluster
 test-model: ## Engine and worker on the real model, on the CPU
 	@tests/run.sh model
 
-test-api: ## The CRD on the API server; leaves the cluster up with KEEP=1
+test-api: ## The CRD on the API server; leaves the cluster up with KEEP=1 (tests/run.sh has the other variables)
 	@tests/run.sh api
 
 test-nodes: ## Layout, refusals, windows, faults and clients on two nodes; leaves the cluster up with KEEP=1
@@ -73,7 +73,7 @@ bin: ## Print the folder with kubectl, helm and kubectl-cherokee (use make -s)
 gen: build ## Generate the CRD, the chart's copy of it and manifests/install.yaml
 	@$(PROGRAMS)/xtask gen && $(PROGRAMS)/xtask render --helm "$$($(CLUSTER_TOOL) bin)/helm"
 
-check: build ## Compare the generated files and the architecture's arrows with the code
+check: build ## Lint the chart, compare the generated files and the architecture's arrows with the code
 	@$(PROGRAMS)/xtask gen --check && $(PROGRAMS)/xtask render --check --helm "$$($(CLUSTER_TOOL) bin)/helm" && $(PROGRAMS)/xtask check
 
 fmt: ## Format the code
@@ -82,7 +82,7 @@ fmt: ## Format the code
 lint: ## Formatting and clippy, warnings are errors
 	@cargo fmt --all --check && cargo clippy --workspace --all-targets -- -D warnings
 
-deny: ## Licences, sources, bans and advisories of the dependencies (installs cargo-deny)
+deny: ## Licences, sources and bans of the dependencies (installs cargo-deny)
 	@command -v cargo-deny >/dev/null || cargo install --locked cargo-deny; cargo deny check bans licenses sources
 
 check-cuda: ## Compile the engine for CUDA (sm_120) without a GPU; installs the toolchain, takes many minutes

@@ -6,6 +6,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 . demo/lib.sh
 
 need_tools
+need_cluster
 step "Building the programs (the first time takes some minutes)"
 cargo build --workspace --bins
 step "Booting cluster \`$CLUSTER_NAME\`: two nodes, bluefin with 1 and redfin with 2 simulated GPUs"

@@ -16,28 +16,39 @@ show() { printf '$ %s\n' "$*"; "$@"; }
 waiting() {
   local what=$1 from=$SECONDS; shift
   printf 'waiting for %s …\n' "$what"
-  "$@" >/dev/null || { printf 'gave up waiting for %s\n' "$what" >&2; explain; exit 1; }
+  "$@" >/dev/null || { printf 'gave up waiting for %s\n' "$what" >&2; demo/explain.sh; exit 1; }
   printf '… after %d s\n' $((SECONDS - from))
-}
-
-# What a person would look at when something does not come up.
-explain() {
-  kubectl get -n "$NAMESPACE" ckc -o wide >&2 || true
-  kubectl get -n "$NAMESPACE" pods -o wide >&2 || true
-  kubectl get events -n "$NAMESPACE" --sort-by=.lastTimestamp 2>/dev/null | tail -n 15 >&2 || true
-  kubectl logs -n cherokee-system deployment/cherokee-operator --tail=15 | cut -c1-240 >&2 || true
 }
 
 need_tools() {
   command -v cargo >/dev/null || die "Rust is needed (cargo): see https://rustup.rs"
   command -v go >/dev/null || die "Go is needed: see https://go.dev/dl"
+  # ring is C, and Rust links with it. The package gcc alone would come without the C library's headers.
+  require_programs cc=build-essential
 }
 
-# Builds the images, loads them into both nodes and sets CHEROKEE, WORKER, REDIS and MODEL to their references.
+# What a cluster needs of the machine, said before minutes of building.
+need_cluster() {
+  if [ "${CLUSTER:-}" = current ]; then
+    [ -n "${CHEROKEE:-}" ] && [ -n "${WORKER:-}" ] && [ -n "${REDIS:-}" ] && [ -n "${MODEL:-}" ] ||
+      die "with CLUSTER=current the images come from a registry: set CHEROKEE, WORKER, REDIS and MODEL to their references (images/README.md)"
+    return
+  fi
+  require_root
+  require_cluster_programs
+  require_image_programs
+  require_kernel
+}
+
+# Builds the images, loads them into both nodes and sets CHEROKEE, WORKER, REDIS and MODEL to their references. With
+# CLUSTER=current these are set already: need_cluster has looked.
 images_up() {
-  images/build.sh "$IMAGES" "$TARGET/debug"
-  tests/cluster/cluster load "$IMAGES"/*.tar
-  set -a; . "$IMAGES/images.env"; set +a
+  if [ "${CLUSTER:-}" != current ]; then
+    images/build.sh "$IMAGES" "$TARGET/debug"
+    tests/cluster/cluster load "$IMAGES"/*.tar
+    . "$IMAGES/images.env"
+  fi
+  export CHEROKEE WORKER REDIS MODEL
   KUBECONFIG=$(make -s kubeconfig)
   PATH=$(make -s bin):$PATH
   export KUBECONFIG PATH
@@ -57,9 +68,12 @@ venv() {
   "$python/bin/pip" install --quiet "$@"
 }
 
-# ask TEXT [OPTION...]: one chat query to the gateway; the last line says who answered and how long it took.
+# ask TEXT [OPTION...]: one chat query to the gateway; the last line says who answered and how long it took. A cluster of your
+# own may have no way in but its API server.
 ask() {
-  kubectl cherokee query -n "$NAMESPACE" cherokee "$@" --url "$(make -s gateway-url)"
+  local way=()
+  [ "${CLUSTER:-}" = current ] || way=(--url "$(make -s gateway-url)")
+  kubectl cherokee query -n "$NAMESPACE" cherokee "$@" "${way[@]}"
 }
 
 # The Deployment of the slot where `dream` has its place.

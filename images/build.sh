@@ -9,8 +9,7 @@ mkdir -p "$1"; out=$(readlink -f "$1") programs=$(readlink -f "$2")
 . "$images/../tests/cluster/lib.sh"
 . "$here/require.sh"
 tool=$("$here/cluster" bin)/image
-# redis-tools holds the server too, as redis-check-rdb, and starts no service on this machine.
-require_programs strip=binutils redis-check-rdb=redis-tools
+require_image_programs
 work=$(mktemp -d); trap 'rm -rf "$work"' EXIT
 
 # libraries PROGRAM... lists what the loader needs for them, each at the path where it will look.

@@ -7,6 +7,7 @@
 //! | [`observe`] | reads all that a pass needs, once |
 //! | [`intent`] | checks the spec and turns it into units |
 //! | `cherokee_plan` | decides who sits where, and until when that holds |
+//! | `stage` | lets a change of a model reach one running slot after another |
 //! | [`render`] | makes the children, one file a part |
 //! | [`apply`] | writes them; the only writer of children |
 //! | [`report`] | writes status, then events |
@@ -27,6 +28,7 @@ mod reconcile;
 pub mod render;
 pub mod report;
 mod server;
+mod stage;
 pub mod time;
 
 pub use args::{Args, LogFormat, Settings, SimulatedGpus};

@@ -9,7 +9,7 @@ use crate::{
     operator::Operator,
     render::{self, Kind, Scene},
     report::{Decided, Said},
-    time,
+    stage, time,
 };
 use cherokee_plan::{Fleet, Plan};
 use chrono::{DateTime, TimeDelta, Utc};
@@ -24,7 +24,7 @@ const LONGEST_SLEEP: TimeDelta = TimeDelta::minutes(10);
 /// Time until the next look where something is missing that nobody tells us of.
 const SHORT_SLEEP: TimeDelta = TimeDelta::seconds(15);
 
-/// Observe, understand, plan, render, apply, report; then sleep until the plan changes.
+/// Observe, understand, plan, stage, render, apply, report; then sleep until the plan changes.
 pub(crate) async fn pass(op: &Operator, namespace: &str, name: &str) -> Result<Duration, Error> {
     let Some(mut observed) = observe::observe(&op.client, op.clock.now(), namespace, name).await? else {
         op.forget(namespace, name);
@@ -44,6 +44,8 @@ pub(crate) async fn pass(op: &Operator, namespace: &str, name: &str) -> Result<D
     };
     understood.intent.serving = serving(&observed);
     let (plan, turn) = decide(op, &mut observed, &understood).await?;
+    let (plan, held) =
+        stage::stage(plan, &understood.intent, &observed.fleet, &observed.live, observed.layout.as_ref());
     let since = since(&plan, &observed.live, observed.now);
     let desired = render::render(&Scene {
         cluster: &observed.cluster,
@@ -51,6 +53,7 @@ pub(crate) async fn pass(op: &Operator, namespace: &str, name: &str) -> Result<D
         roles: &understood.roles,
         intent: &understood.intent,
         plan: &plan,
+        held: &held,
         fleet: &observed.fleet,
         password: &observed.password,
         since: &since,

@@ -2,16 +2,18 @@
 //! words that stand there, the install manifest is taken whole. Needs `CHEROKEE_TEST_KUBECONFIG`, except for what is compared without a server.
 #![expect(clippy::disallowed_methods, reason = "the test plays the administrator who installs the CRD")]
 
+mod server;
+
 use cherokee_api::CherokeeCluster;
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::{
-    Api, Client, Config, Resource,
+    Api, Client, Resource,
     api::{ApiResource, DeleteParams, DynamicObject, GroupVersionKind, Patch, PatchParams},
-    config::{KubeConfigOptions, Kubeconfig},
     runtime::wait::{await_condition, conditions},
 };
 use serde::Deserialize;
 use serde_json::Value;
+use server::client;
 use std::{collections::BTreeMap, fs, path::Path, time::Duration};
 
 /// The API server takes a moment to serve a new kind.
@@ -181,15 +183,6 @@ fn fault(case: &Case, answer: Result<(), String>) -> Option<String> {
     (!field || !said.contains(&case.message)).then(|| {
         format!("`{}` must name {:?} and say: {}\n    but it was: {said}", case.name, case.field, case.message)
     })
-}
-
-async fn client() -> Client {
-    rustls::crypto::ring::default_provider().install_default().ok();
-    let path = std::env::var("CHEROKEE_TEST_KUBECONFIG")
-        .expect("CHEROKEE_TEST_KUBECONFIG must name the kubeconfig of a test cluster: run `make test-api`");
-    let kubeconfig = Kubeconfig::read_from(path).expect("a readable kubeconfig");
-    let config = Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await.expect("a config");
-    Client::try_from(config).expect("a client")
 }
 
 /// Creates `object` for the API server to judge, unknown fields refused as kubectl does: nothing is stored.

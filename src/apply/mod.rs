@@ -98,9 +98,9 @@ impl<'a> Writer<'a> {
 
     /// Brings the children to what is desired. `pods` are the cluster's own, as observed.
     pub async fn apply(mut self, desired: Desired, pods: &[Pod], now: DateTime<Utc>) -> Result<Applied, Error> {
-        let keep = desired.names().into_iter().map(|(kind, name)| (kind, name.to_owned())).collect();
+        let keep = self.keep(&desired);
         // Without `..`: a group that is added and forgotten here does not compile.
-        let Desired { created, accounts, config, network, memory, front, claims, workers, password } = desired;
+        let Desired { created, accounts, config, network, memory, front, claims, workers, password, held } = desired;
         for child in &created {
             self.create(child).await?;
         }
@@ -126,8 +126,21 @@ impl<'a> Writer<'a> {
                 }
             }
         }
+        self.applied.waiting |= !held.is_empty();
+        self.applied.later.extend(held);
         self.prune(&keep, pods).await?;
         Ok(self.applied)
+    }
+
+    /// Children that are no orphans: all that is desired, and what belongs to slots that stay.
+    fn keep(&self, desired: &Desired) -> BTreeSet<(Kind, String)> {
+        let stays = |body: &Value| {
+            let slot = body.pointer("/metadata/labels").and_then(|l| l.get(names::label::SLOT)).and_then(Value::as_str);
+            slot.is_some_and(|slot| desired.held.contains(slot))
+        };
+        let desired = desired.names().into_iter().map(|(kind, name)| (kind, name.to_owned()));
+        let held = self.applied.live.iter().filter(|(_, _, body)| stays(body));
+        desired.chain(held.map(|(kind, name, _)| (kind, name.to_owned()))).collect()
     }
 
     async fn put_all(&mut self, children: &[Child]) -> Result<(), Error> {

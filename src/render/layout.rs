@@ -35,6 +35,7 @@ fn document(frame: &Frame<'_>, scene: &Scene<'_>) -> layout::Layout {
             device: slot.device.uuid.clone(),
             models: slot.models.iter().cloned().collect(),
             on: slot.on,
+            superseded: scene.held.contains(name),
         };
         (name.clone(), slot)
     });

@@ -18,11 +18,11 @@ pub use child::{Child, Component, Kind};
 pub(crate) use memory::{password as stored_password, secret as password_secret};
 pub(crate) use model::{claim as claim_of, downloaded};
 pub(crate) use pod::PORT as WORKER_PORT;
-pub(crate) use slot::start_seconds;
+pub(crate) use slot::{most_urgent, start_seconds};
 
 use crate::args::Settings;
 use cherokee_api::{CherokeeCluster, memory::MemoryMode, role::Role};
-use cherokee_plan::{Fleet, Intent, Plan};
+use cherokee_plan::{Fleet, Intent, Plan, Slot};
 use child::Frame;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -39,12 +39,22 @@ pub struct Scene<'a> {
     pub intent: &'a Intent,
     /// Who sits where.
     pub plan: &'a Plan,
+    /// Slots of the plan that stay as they are, children and all.
+    pub held: &'a BTreeSet<String>,
     /// The nodes, for what is simulated.
     pub fleet: &'a Fleet,
     /// The password of the managed Redis.
     pub password: &'a Password,
     /// When each slot was last turned on or off; slots turned in this pass carry its time.
     pub since: &'a BTreeMap<String, String>,
+}
+
+impl<'a> Scene<'a> {
+    /// The slots whose children are made anew.
+    fn changing(&self) -> impl Iterator<Item = (&'a String, &'a Slot)> + use<'a> {
+        let held = self.held;
+        self.plan.slots.iter().filter(move |(name, _)| !held.contains(*name))
+    }
 }
 
 /// The password of the managed Redis: generated once, then found.
@@ -83,13 +93,15 @@ pub struct Desired {
     pub workers: Vec<Child>,
     /// The password, if it is not stored yet.
     pub password: Option<Password>,
+    /// Slots whose children are not among these and stay.
+    pub held: BTreeSet<String>,
 }
 
 impl Desired {
     /// Kind and name of every child.
     pub fn names(&self) -> BTreeSet<(Kind, &str)> {
         // Without `..`: a group that is added and forgotten here would be deleted as an orphan.
-        let Self { created, accounts, config, network, memory, front, claims, workers, password: _ } = self;
+        let Self { created, accounts, config, network, memory, front, claims, workers, password: _, held: _ } = self;
         [created, accounts, config, network, memory, front, claims, workers]
             .into_iter()
             .flatten()
@@ -119,7 +131,7 @@ pub fn render(scene: &Scene<'_>) -> Result<Desired, serde_json::Error> {
         accounts.extend(accounts::autonomic(&frame));
         front.push(autonomic::deployment(&frame, scene));
     }
-    network.extend(scene.plan.slots.keys().map(|slot| network::slot_service(&frame, slot)));
+    network.extend(scene.changing().map(|(name, _)| network::slot_service(&frame, name)));
     Ok(Desired {
         created: vec![layout::hints(&frame)],
         accounts,
@@ -127,8 +139,9 @@ pub fn render(scene: &Scene<'_>) -> Result<Desired, serde_json::Error> {
         network,
         memory: stateful,
         front,
-        claims: scene.plan.slots.iter().filter_map(|(name, slot)| claim::template(&frame, name, slot)).collect(),
+        claims: scene.changing().filter_map(|(name, slot)| claim::template(&frame, name, slot)).collect(),
         workers: slot::deployments(&frame, scene),
         password: (managed && !scene.password.stored).then(|| scene.password.clone()),
+        held: scene.held.clone(),
     })
 }

@@ -110,6 +110,7 @@ fn rendered(cluster: &CherokeeCluster, access: Access, simulated: bool) -> Desir
         roles: &cluster.spec.roles,
         intent: &intent(),
         plan: &plan(access),
+        held: &BTreeSet::new(),
         fleet: &fleet(simulated),
         password: &Password { secret: "secret-word".into(), stored: false },
         since: &["herd-00000001", "herd-00000002"].map(|s| (s.to_owned(), "2026-11-24T12:00:00Z".to_owned())).into(),
@@ -118,7 +119,7 @@ fn rendered(cluster: &CherokeeCluster, access: Access, simulated: bool) -> Desir
 }
 
 fn all(desired: &Desired) -> Vec<&Child> {
-    let Desired { created, accounts, config, network, memory, front, claims, workers, password: _ } = desired;
+    let Desired { created, accounts, config, network, memory, front, claims, workers, password: _, held: _ } = desired;
     [created, accounts, config, network, memory, front, claims, workers].into_iter().flatten().collect()
 }
 
@@ -200,6 +201,7 @@ fn a_slot_by_dra_claims_its_very_device_and_its_template_is_the_same_all_day() {
         roles: &scene_off.spec.roles,
         intent: &intent(),
         plan: &asleep,
+        held: &BTreeSet::new(),
         fleet: &fleet(true),
         password: &Password::default(),
         since: &BTreeMap::new(),

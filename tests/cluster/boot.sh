@@ -15,7 +15,7 @@ start() {
 wait_for() {
   local until=$((SECONDS + $1)) what=$2; shift 2
   until "$@" >/dev/null 2>&1; do
-    [ $SECONDS -lt $until ] || die "$what did not happen in time; the logs are in $run/log, \`make cluster-down\` removes all"
+    [ $SECONDS -lt $until ] || die "$what did not happen in time; the logs are in $run/log, \`$this down\` removes all"
     sleep 0.2
   done
 }

@@ -36,6 +36,7 @@ cgroup() { echo "cherokee-$cluster-$1"; }             # NODE
 # One file for each cluster of this machine, whichever checkout, user or cache folder started it: it is the lock, and its
 # text is the run folder. Every process of a cluster carries the mark in its environment.
 registry=/run/cherokee-cluster/$cluster
+this="CLUSTER_NAME=$cluster $here/cluster"   # what a person types for this very cluster
 mark=CHEROKEE_TEST_CLUSTER=$cluster
 run=$(cat "$registry" 2>/dev/null) || true
 run=${run:-$cache/run/$cluster}

@@ -11,7 +11,11 @@ for i in "${!nodes[@]}"; do [ "${nodes[$i]}" != "$name" ] || index=$((i + 1)); d
 if [ $$ != 1 ]; then                    # outside: make the namespaces and the cable, and run this again as process 1
   setsid env "$mark" CLUSTER_NAME="$cluster" GPU_ACCESS="$access" unshare --net --mount --pid --fork --kill-child --mount-proc \
     --propagation private bash "$0" "$@" >>"$run/log/node-$name.log" 2>&1 </dev/null &
-  until pid=$(pgrep -P $!); do sleep 0.05; done
+  outside=$!
+  until pid=$(pgrep -P $outside); do
+    kill -0 $outside 2>/dev/null || { tail -n 5 "$run/log/node-$name.log" >&2; die "node $name did not start: the end of its log is above"; }
+    sleep 0.05
+  done
   echo "$pid" >"$run/pid/$name"
   ip link add "$(veth "$name")" type veth peer name eth0 netns "$pid"
   ip link set "$(veth "$name")" master "$bridge" up

@@ -32,6 +32,9 @@ require_cluster_programs() {
     pgrep=procps unshare=util-linux nsenter=util-linux flock=util-linux sysctl=procps
 }
 
+# What images/build.sh takes from this machine. redis-tools holds the server too, as redis-check-rdb, and starts no service.
+require_image_programs() { require_programs strip=binutils redis-check-rdb=redis-tools; }
+
 # require_kernel tries each feature in namespaces of its own, so that nothing stays behind.
 require_kernel() {
   unshare --net --mount --pid --fork true 2>/dev/null || die "this kernel or container does not let root make namespaces (unshare --net --mount --pid): use a machine or a privileged container"
@@ -48,9 +51,11 @@ require_kernel() {
 
 # require_addresses refuses networks that something else on this machine uses, such as a cluster of another name.
 require_addresses() {
-  local net routes
+  local net routes others
   for net in "$node_net" "$pod_nets" "$service_net"; do
     routes=$(ip -4 route show root "$net")
-    [ -z "$routes" ] || die "cluster \`$cluster\` needs the network $net, which this machine uses already (${routes%%$'\n'*}): choose another CLUSTER_NAME"
+    [ -n "$routes" ] || continue
+    others=$(find "${registry%/*}" -type f -size +0 -printf '%f ')
+    die "cluster \`$cluster\` needs the network $net, which this machine uses already (${routes%%$'\n'*}): choose another CLUSTER_NAME (for the tests CLUSTER_NAME_FOR_TESTS), or remove what is in the way, \`CLUSTER_NAME=NAME $here/cluster down\`; clusters here: $others"
   done
 }

@@ -26,6 +26,13 @@ eventually() { # WHAT WANT COMMAND...
   done
   ok "$what"
 }
+wait_for() { # WHAT COMMAND...
+  local what=$1 got until=$((SECONDS + 120)); shift
+  until got=$("$@" 2>&1); do
+    [ $SECONDS -lt $until ] || fail "$what did not happen in two minutes: $got"
+    sleep 0.3
+  done
+}
 marked() { grep -lzxsF "CHEROKEE_TEST_CLUSTER=$CLUSTER_NAME" /proc/[0-9]*/environ | cut -d/ -f3 || true; }
 leftovers() { # RUN_DIR
   ip -o link | grep -o "ck-$CLUSTER_NAME\|$CLUSTER_NAME-[a-z]*fin" || true
@@ -110,7 +117,7 @@ crash_and_stop() {
   cluster down
   expect "nothing is left after a crash and down" "" leftovers "$run"
   "$here/cluster" up & local up=$!
-  until [ -s "$run/pid/redfin" ]; do sleep 0.1; done
+  wait_for "the start of the second node" test -s "$run/pid/redfin"
   kill -TERM $up
   wait $up && fail "an up that was stopped says that all is well"
   expect "nothing is left after an up that was stopped" "" leftovers "$run"
@@ -126,8 +133,8 @@ for mode in "${@:-dra}"; do
   expect "nodes say that their GPUs are simulated" "true true" kubectl get nodes -o 'jsonpath={.items[*].metadata.labels.cherokee\.ai/simulated-gpus}'
   images
   "gpus_${mode//-/_}"
-  until kubectl get serviceaccount default >/dev/null 2>&1; do sleep 0.1; done
-  apply smoke.yaml 2>/dev/null || { sleep 2; apply smoke.yaml; }   # the new namespace's service account comes a moment after it
+  wait_for "the default service account" kubectl get serviceaccount default
+  wait_for "the first apply" apply smoke.yaml   # the new namespace's service account comes a moment after it
   apply "smoke-$mode.yaml"
   [ "$mode" = dra ] && want="redfin GPU-redfin-1 true" || want="redfin GPU-redfin-0,GPU-redfin-1 true"
   given() { kubectl logs gpu | sed 's/GPU-redfin-1,GPU-redfin-0/GPU-redfin-0,GPU-redfin-1/'; } # the kubelet gives several in any order

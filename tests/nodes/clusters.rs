@@ -1,7 +1,13 @@
 //! Two CherokeeClusters and one GPU.
 
-use crate::support::{Ground, condition, model, slot_of};
+use crate::support::{Ground, condition, eventually, model, slot_of};
+use cherokee_api::{CherokeeClusterStatus, names::label};
+use kube::{
+    ResourceExt,
+    api::{DeleteParams, ListParams},
+};
 use serde_json::{Value, json};
+use std::collections::BTreeSet;
 
 /// One conscious role that wants bluefin's only GPU.
 pub(crate) fn one_gpu_spec() -> Value {
@@ -16,21 +22,42 @@ pub(crate) fn one_gpu_spec() -> Value {
     })
 }
 
+/// Clusters that have a slot, and with it the GPU.
+async fn holders(ground: &Ground) -> BTreeSet<String> {
+    let slots = ground.deployments().list(&ListParams::default().labels(label::SLOT)).await.expect("a list");
+    slots.iter().filter_map(|slot| slot.labels().get(label::CLUSTER).cloned()).collect()
+}
+
+async fn status_of(ground: &Ground, name: &str) -> Option<CherokeeClusterStatus> {
+    ground.clusters().get(name).await.ok()?.status
+}
+
 #[tokio::test]
 async fn two_clusters_that_want_one_gpu_never_both_get_it() {
     let ground = Ground::new("t-two").await;
-    ground.apply("first", one_gpu_spec()).await;
-    let first = ground.ready("first").await;
-    ground.apply("second", one_gpu_spec()).await;
-    let second = ground.status("second", "Ready=False DeviceTaken", |s| condition(s, "Ready").1 == "DeviceTaken").await;
-    let message = condition(&second, "Ready").2;
+    // Both at once: whoever decides first has it.
+    tokio::join!(ground.apply("first", one_gpu_spec()), ground.apply("second", one_gpu_spec()));
+    let (winner, loser) = eventually("one is Ready and the other one is told DeviceTaken", async || {
+        assert!(holders(&ground).await.len() < 2, "both have the GPU");
+        let (first, second) = (status_of(&ground, "first").await?, status_of(&ground, "second").await?);
+        match (condition(&first, "Ready").1, condition(&second, "Ready").1) {
+            ("Ready", "DeviceTaken") => Some(("first", "second")),
+            ("DeviceTaken", "Ready") => Some(("second", "first")),
+            _ => None,
+        }
+    })
+    .await;
+    assert_eq!(holders(&ground).await, BTreeSet::from([winner.to_owned()]));
+    let told = status_of(&ground, loser).await.expect("its status");
+    let message = condition(&told, "Ready").2;
     assert!(message.contains("`solo`") && message.contains("bluefin"), "names role and node: {message}");
-    assert_eq!(condition(&second, "Stalled").0, "True", "no endless Pending");
-    assert!(ground.pod_of(&slot_of(&first, "solo")).await.is_some());
+    assert_eq!(condition(&told, "Stalled").0, "True", "no endless Pending");
+    let served = status_of(&ground, winner).await.expect("its status");
+    assert!(ground.pod_of(&slot_of(&served, "solo")).await.is_some());
 
-    // The first goes; the second moves in by itself.
-    ground.clusters().delete("first", &kube::api::DeleteParams::default()).await.expect("deleted");
-    let second = ground.ready("second").await;
-    assert_eq!(second.gpus_summary.as_deref(), Some("1/1"));
+    // The one goes; the other moves in by itself.
+    ground.clusters().delete(winner, &DeleteParams::default()).await.expect("deleted");
+    let moved = ground.ready(loser).await;
+    assert_eq!(moved.gpus_summary.as_deref(), Some("1/1"));
     ground.remove().await;
 }

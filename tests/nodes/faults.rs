@@ -2,36 +2,57 @@
 
 use crate::{
     clusters::one_gpu_spec,
-    support::{Ground, condition, eventually, header, layer_spec, slot_of},
+    support::{Ground, condition, eventually, header, is_ready, layer_spec, machine, slot_of},
 };
-use k8s_openapi::api::core::v1::Pod;
-use kube::api::{DeleteParams, ListParams, Patch, PatchParams};
-use serde_json::json;
+use k8s_openapi::api::{apps::v1::Deployment, core::v1::Pod};
+use kube::{
+    Api,
+    api::{DeleteParams, ListParams, Patch, PatchParams},
+};
+use serde_json::{Value, json};
 use std::{
     collections::BTreeMap,
     sync::{
         Arc,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     time::Duration,
 };
 
-/// Asks a new question again and again until told to stop; answers how often each outcome was seen.
-async fn loop_of_queries(ground: Arc<Ground>, stop: Arc<AtomicBool>) -> BTreeMap<String, usize> {
-    // Asked once, because the API server is killed as well.
-    let gateway = ground.gateway("c").await;
-    let mut seen = BTreeMap::new();
-    let mut number = 0;
-    while !stop.load(Ordering::SeqCst) {
-        number += 1;
-        let outcome = match ground.ask_at(&gateway, &format!("Say the number {number}.")).await {
-            Ok(answer) if answer.status().is_success() => format!("200 {}", header(&answer, "x-cherokee-layer")),
-            Ok(answer) => format!("{} {}", answer.status().as_u16(), answer.text().await.unwrap_or_default()),
-            Err(error) => format!("failed: {error:?}"),
-        };
-        *seen.entry(outcome).or_default() += 1;
+/// A client that asks a new question again and again until it is told to stop.
+#[derive(Default)]
+struct Asking {
+    stop: AtomicBool,
+    /// Queries that ended, well or badly.
+    ended: AtomicUsize,
+}
+
+impl Asking {
+    /// Asks; answers how often each outcome was seen.
+    async fn run(&self, ground: &Ground, gateway: &str) -> BTreeMap<String, usize> {
+        let mut seen = BTreeMap::new();
+        let mut number = 0;
+        while !self.stop.load(Ordering::SeqCst) {
+            number += 1;
+            let outcome = match ground.ask_at(gateway, &format!("Say the number {number}.")).await {
+                Ok(answer) if answer.status().is_success() => format!("200 {}", header(&answer, "x-cherokee-layer")),
+                Ok(answer) => format!("{} {}", answer.status().as_u16(), answer.text().await.unwrap_or_default()),
+                Err(error) => format!("failed: {error:?}"),
+            };
+            *seen.entry(outcome).or_default() += 1;
+            self.ended.fetch_add(1, Ordering::SeqCst);
+        }
+        seen
     }
-    seen
+
+    /// Waits for a query that begins and ends from now on: the first to end may have begun before.
+    async fn once_more(&self, phase: &str) {
+        let before = self.ended.load(Ordering::SeqCst);
+        eventually(&format!("a query begins and ends: {phase}"), async || {
+            (self.ended.load(Ordering::SeqCst) >= before + 2).then_some(())
+        })
+        .await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -39,62 +60,108 @@ async fn no_query_fails_while_workers_redis_api_server_operator_and_gateways_are
     let ground = Arc::new(Ground::new("t-faults").await);
     ground.apply("c", layer_spec()).await;
     let status = ground.ready("c").await;
-    let stop = Arc::new(AtomicBool::new(false));
-    let asking = tokio::spawn(loop_of_queries(ground.clone(), stop.clone()));
-    let now = DeleteParams { grace_period_seconds: Some(0), ..DeleteParams::default() };
+    let asking = Arc::new(Asking::default());
+    let seen = tokio::spawn({
+        // The gateway's address is asked for once, because the API server is killed as well.
+        let (ground, asking, gateway) = (ground.clone(), asking.clone(), ground.gateway("c").await);
+        async move { asking.run(&ground, &gateway).await }
+    });
+    asking.once_more("before any fault").await;
 
-    // The conscious pod dies at once; the backup answers until it is back.
-    let conscious = slot_of(&status, "conscious");
-    let pod = ground.pod_of(&conscious).await.and_then(|p| p.metadata.name).expect("the conscious pod");
-    ground.pods().delete(&pod, &now).await.expect("killed");
-    eventually("another conscious pod is ready", async || {
-        let deployment = ground.deployments().get(&conscious).await.ok()?;
-        let other = ground.pod_of(&conscious).await?.metadata.name? != pod;
-        (other && deployment.status?.ready_replicas == Some(1)).then_some(())
-    })
-    .await;
+    the_conscious_worker_dies(&ground, &asking, &slot_of(&status, "conscious")).await;
+    redis_dies(&ground, &asking).await;
+    the_api_server_dies(&ground, &asking).await;
+    the_gateway_rolls_without_the_operator(&ground, &asking).await;
 
-    // Redis dies at once.
-    ground.pods().delete("c-memory-0", &now).await.expect("killed");
-    ground.ready("c").await;
-
-    // The API server dies at once, and starts again.
-    machine(&["kill-api"]);
-    eventually("the API server answers again", async || ground.clusters().get("c").await.ok()).await;
-    ground.ready("c").await;
-
-    // The operator is down while the gateway rolls.
-    let system: kube::Api<k8s_openapi::api::apps::v1::Deployment> =
-        kube::Api::namespaced(ground.client.clone(), "cherokee-system");
-    let scale = |n: i32| json!({"spec": {"replicas": n}});
-    let merge = PatchParams::default();
-    system.patch("cherokee-operator", &merge, &Patch::Merge(scale(0))).await.expect("operator down");
-    let restart = json!({"spec": {"template": {"metadata": {"annotations": {"test/restarted": "yes"}}}}});
-    ground.deployments().patch("c-gateway", &merge, &Patch::Merge(restart)).await.expect("gateway rolls");
-    eventually("the gateway has rolled", async || {
-        let d = ground.deployments().get("c-gateway").await.ok()?;
-        let (generation, status) = (d.metadata.generation, d.status?);
-        (status.observed_generation == generation
-            && status.updated_replicas == Some(2)
-            && status.replicas == Some(2)
-            && status.ready_replicas == Some(2))
-        .then_some(())
-    })
-    .await;
-    system.patch("cherokee-operator", &merge, &Patch::Merge(scale(1))).await.expect("operator up");
-    ground.ready("c").await;
-
-    stop.store(true, Ordering::SeqCst);
-    let seen = asking.await.expect("the loop ended");
+    asking.once_more("after all faults").await;
+    asking.stop.store(true, Ordering::SeqCst);
+    let seen = seen.await.expect("the loop ended");
     let failed: BTreeMap<_, _> = seen.iter().filter(|(outcome, _)| !outcome.starts_with("200")).collect();
     assert!(failed.is_empty(), "queries failed: {failed:?}, all: {seen:?}");
     assert!(seen.contains_key("200 backup"), "the backup stood in: {seen:?}");
-    let gateways = ListParams::default().labels("app.kubernetes.io/component=gateway");
-    eventually("the old gateways are gone", async || {
-        (ground.pods().list(&gateways).await.ok()?.items.len() == 2).then_some(())
+    ground.remove().await;
+}
+
+fn at_once() -> DeleteParams {
+    DeleteParams { grace_period_seconds: Some(0), ..DeleteParams::default() }
+}
+
+/// The backup answers until it is back.
+async fn the_conscious_worker_dies(ground: &Ground, asking: &Asking, slot: &str) {
+    let pod = ground.pod_of(slot).await.and_then(|p| p.metadata.name).expect("the conscious pod");
+    ground.pods().delete(&pod, &at_once()).await.expect("killed");
+    asking.once_more("the conscious worker is gone").await;
+    eventually("another conscious pod is ready", async || {
+        let other = ground.pod_of(slot).await?;
+        (other.metadata.name.as_ref() != Some(&pod) && is_ready(&other)).then_some(())
     })
     .await;
-    ground.remove().await;
+    ground.ready("c").await;
+}
+
+async fn redis_dies(ground: &Ground, asking: &Asking) {
+    let redis = "c-memory-0";
+    let before = ground.pods().get(redis).await.expect("Redis").metadata.uid;
+    ground.pods().delete(redis, &at_once()).await.expect("killed");
+    asking.once_more("Redis is gone").await;
+    eventually("another Redis is ready", async || {
+        let other = ground.pods().get(redis).await.ok()?;
+        (other.metadata.uid != before && is_ready(&other)).then_some(())
+    })
+    .await;
+    ground.ready("c").await;
+}
+
+async fn the_api_server_dies(ground: &Ground, asking: &Asking) {
+    machine(&["kill-api"]);
+    asking.once_more("the API server is gone").await;
+    eventually("the API server answers again", async || ground.clusters().get("c").await.ok()).await;
+    ground.ready("c").await;
+}
+
+async fn the_gateway_rolls_without_the_operator(ground: &Ground, asking: &Asking) {
+    let operator: Api<Deployment> = Api::namespaced(ground.client.clone(), "cherokee-system");
+    let change = async |api: &Api<Deployment>, name: &str, body: Value| {
+        api.patch(name, &PatchParams::default(), &Patch::Merge(body)).await.expect("changed");
+    };
+    let copies = |n: i32| json!({"spec": {"replicas": n}});
+    change(&operator, "cherokee-operator", copies(0)).await;
+    eventually("no operator is left", async || operator_pods(ground).await?.is_empty().then_some(())).await;
+    asking.once_more("the operator is down").await;
+
+    let deployments = ground.deployments();
+    let restart = json!({"spec": {"template": {"metadata": {"annotations": {"test/restarted": "yes"}}}}});
+    change(&deployments, "c-gateway", restart).await;
+    // Nobody puts this back before the operator does: by it the Ready below is one of after its return.
+    change(&deployments, "c-autonomic", copies(0)).await;
+    asking.once_more("the gateway rolls").await;
+    eventually("the gateway has rolled, the old ones are gone", async || {
+        let gateway = deployments.get("c-gateway").await.ok()?;
+        let (generation, status) = (gateway.metadata.generation, gateway.status?);
+        let rolled = status.observed_generation == generation
+            && [status.updated_replicas, status.replicas, status.ready_replicas] == [Some(2); 3];
+        let gateways = ListParams::default().labels("app.kubernetes.io/component=gateway");
+        (rolled && ground.pods().list(&gateways).await.ok()?.items.len() == 2).then_some(())
+    })
+    .await;
+
+    change(&operator, "cherokee-operator", copies(1)).await;
+    eventually("an operator is ready", async || {
+        (operator.get("cherokee-operator").await.ok()?.status?.ready_replicas == Some(1)).then_some(())
+    })
+    .await;
+    eventually("the operator has put the daemon back", async || {
+        (deployments.get("c-autonomic").await.ok()?.status?.ready_replicas == Some(1)).then_some(())
+    })
+    .await;
+    asking.once_more("the operator is back").await;
+    ground.ready("c").await;
+}
+
+async fn operator_pods(ground: &Ground) -> Option<Vec<Pod>> {
+    let pods: Api<Pod> = Api::namespaced(ground.client.clone(), "cherokee-system");
+    let operators = ListParams::default().labels("app.kubernetes.io/component=operator");
+    Some(pods.list(&operators).await.ok()?.items)
 }
 
 #[tokio::test]
@@ -109,8 +176,7 @@ async fn a_stream_whose_worker_dies_ends_in_an_error_event() {
     let mut answer = ground.http.post(address).json(&body).send().await.expect("an answer");
     assert_eq!(answer.status(), 200);
     let first = answer.chunk().await.expect("a readable stream").expect("a first piece");
-    let now = DeleteParams { grace_period_seconds: Some(0), ..DeleteParams::default() };
-    ground.pods().delete(&pod, &now).await.expect("killed");
+    ground.pods().delete(&pod, &at_once()).await.expect("killed");
     let mut text = first.to_vec();
     while let Some(more) = answer.chunk().await.expect("the gateway ends the stream as HTTP wants it") {
         text.extend_from_slice(&more);
@@ -122,13 +188,6 @@ async fn a_stream_whose_worker_dies_ends_in_an_error_event() {
     assert!(!events.contains(&"[DONE]"), "a cut stream is not done");
     ground.ready("c").await;
     ground.remove().await;
-}
-
-/// `tests/cluster/cluster`: what happens to the machine under Kubernetes.
-fn machine(what: &[&str]) {
-    let tool = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/cluster/cluster");
-    let ended = std::process::Command::new(tool).args(what).status().expect("the cluster's tool");
-    assert!(ended.success(), "{what:?}");
 }
 
 /// Starts a killed node when it is dropped, so that a test that fails does not take the node with it.
@@ -148,8 +207,7 @@ async fn a_lost_node_is_named_the_other_one_answers_and_it_comes_back_by_itself(
     ground.apply("c", spec).await;
     ground.ready("c").await;
     // The operator is to live: what is lost is the other node.
-    let system: kube::Api<Pod> = kube::Api::namespaced(ground.client.clone(), "cherokee-system");
-    let operator = system.list(&ListParams::default()).await.expect("a list").items;
+    let operator = operator_pods(&ground).await.expect("a list");
     let on = operator.iter().find_map(|p| p.spec.as_ref()?.node_name.as_deref()).expect("its node");
     let (lost, left, layer) =
         if on == "bluefin" { ("redfin", "bluefin", "conscious") } else { ("bluefin", "redfin", "backup") };

@@ -1,8 +1,18 @@
 //! The layout is held: roles on the very devices, and back when somebody changes them.
 
-use crate::support::{Ground, condition, deployment_names, eventually, header, layer_spec, slot_of};
-use kube::api::{DeleteParams, Patch, PatchParams};
+use crate::{
+    command::{kubectl_cherokee, says_where_everybody_is},
+    support::{Ground, condition, eventually, header, layer_spec, slot_of},
+};
+use cherokee_api::names::{self, label};
+use cherokee_operator::render::Kind;
+use k8s_openapi::api::{apps::v1::StatefulSet, core::v1::Secret};
+use kube::{
+    Api, ResourceExt,
+    api::{ApiResource, DeleteParams, DynamicObject, ListParams, Patch, PatchParams},
+};
 use serde_json::json;
+use std::collections::BTreeMap;
 
 #[tokio::test]
 async fn three_roles_sit_on_their_devices_and_come_back_when_changed() {
@@ -34,31 +44,23 @@ async fn three_roles_sit_on_their_devices_and_come_back_when_changed() {
     let content = "/choices/0/message/content";
     assert_eq!(first.pointer(content), again.pointer(content), "memory repeats the worker's answer");
 
-    // Woken by annotation, the dream worker takes its own device; put to sleep, it leaves it.
-    let (from, until) = (chrono::Utc::now(), chrono::Utc::now() + chrono::TimeDelta::minutes(30));
-    let wake = |value| json!({"metadata": {"annotations": {"wake.cherokee.ai/dream": value}}});
-    let interval = format!("{}/{}", from.format("%FT%TZ"), until.format("%FT%TZ"));
-    ground
-        .clusters()
-        .patch("c", &PatchParams::default(), &Patch::Merge(wake(Some(interval))))
-        .await
-        .expect("annotated");
+    says_where_everybody_is(&ground, &status);
+
+    // Woken, the dream worker takes its own device; put to sleep, it leaves it.
+    let said = kubectl_cherokee(&ground, &["dream", "c", "--for", "30m"]);
+    assert!(said.contains("role `dream` of `c` is to be awake until "), "{said}");
     let on = eventually("the dream worker has its device", || ground.device_of(&dream)).await;
     assert_eq!(on, ("redfin".into(), "gpu-0".into()));
-    ground
-        .clusters()
-        .patch("c", &PatchParams::default(), &Patch::Merge(wake(None::<String>)))
-        .await
-        .expect("annotation removed");
+    let said = kubectl_cherokee(&ground, &["dream", "c", "--stop"]);
+    assert!(said.contains("role `dream` of `c` is to sleep outside its windows"), "{said}");
     eventually("the dream worker's pod is gone", async || ground.pod_of(&dream).await.is_none().then_some(())).await;
 
     // Deleted or scaled by hand, every child is back.
-    let all = deployment_names(&ground, "c").await;
-    assert_eq!(all.len(), 5, "three slots, gateway, autonomic: {all:?}");
-    for name in &all {
-        ground.deployments().delete(name, &DeleteParams::default()).await.expect("deleted");
+    let deployments = ground.deployments().list(&ListParams::default()).await.expect("a list").items;
+    assert_eq!(deployments.len(), 5, "three slots, gateway, autonomic");
+    for resource in kinds() {
+        deleted_and_back(&ground, &resource).await;
     }
-    eventually("all Deployments are back", async || (deployment_names(&ground, "c").await == all).then_some(())).await;
     let zero = json!({"spec": {"replicas": 0}});
     ground.deployments().patch(&backup, &PatchParams::default(), &Patch::Merge(zero)).await.expect("scaled");
     eventually("the backup has its replica back", async || {
@@ -66,7 +68,58 @@ async fn three_roles_sit_on_their_devices_and_come_back_when_changed() {
         (spec.replicas == Some(1)).then_some(())
     })
     .await;
+    eventually("every part runs anew", async || all_roll_out(&ground).await).await;
     let status = ground.ready("c").await;
     assert_eq!(slot_of(&status, "conscious"), conscious, "a slot keeps its identity");
+    // With another password, and with all that it knew.
+    eventually("memory answers again", async || {
+        let answer = ground.ask("c", "Say hello.").await.ok()?;
+        (header(&answer, "x-cherokee-memory") == "hit").then_some(())
+    })
+    .await;
     ground.remove().await;
+}
+
+/// All kinds of children; the password first, so that all that uses it starts with the new one.
+fn kinds() -> Vec<ApiResource> {
+    let secret = ApiResource::erase::<Secret>(&());
+    [secret].into_iter().chain(Kind::ALL.into_iter().map(Kind::resource)).collect()
+}
+
+/// Name and UID of the cluster's children of one kind.
+async fn children(api: &Api<DynamicObject>) -> Option<BTreeMap<String, String>> {
+    let ours = format!("{}={},{}=c", label::MANAGED_BY, names::MANAGED_BY, label::CLUSTER);
+    let found = api.list(&ListParams::default().labels(&ours)).await.ok()?;
+    found.items.into_iter().map(|child| Some((child.name_any(), child.metadata.uid?))).collect()
+}
+
+async fn deleted_and_back(ground: &Ground, resource: &ApiResource) {
+    let api: Api<DynamicObject> = Api::namespaced_with(ground.client.clone(), &ground.namespace, resource);
+    let before = children(&api).await.expect("a list");
+    assert!(!before.is_empty(), "no child of kind {}", resource.kind);
+    for name in before.keys() {
+        api.delete(name, &DeleteParams::default()).await.expect("deleted");
+    }
+    eventually(&format!("every {} is back: {:?}", resource.kind, before.keys()), async || {
+        let now = children(&api).await?;
+        let back = before.iter().all(|(name, old)| now.get(name).is_some_and(|uid| uid != old));
+        back.then_some(())
+    })
+    .await;
+}
+
+/// Whether Redis and all Deployments run what was written last.
+async fn all_roll_out(ground: &Ground) -> Option<()> {
+    let redis: Api<StatefulSet> = Api::namespaced(ground.client.clone(), &ground.namespace);
+    let redis = redis.get("c-memory").await.ok()?;
+    let (generation, status) = (redis.metadata.generation, redis.status?);
+    let mut all = status.observed_generation == generation
+        && [status.updated_replicas, status.ready_replicas] == [Some(1); 2]
+        && status.current_revision == status.update_revision;
+    for part in ground.deployments().list(&ListParams::default()).await.ok()? {
+        let (generation, wanted, status) = (part.metadata.generation, part.spec?.replicas?, part.status?);
+        let counts = [status.replicas, status.updated_replicas, status.ready_replicas];
+        all &= status.observed_generation == generation && counts.iter().all(|n| n.unwrap_or(0) == wanted);
+    }
+    all.then_some(())
 }

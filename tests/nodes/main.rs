@@ -6,11 +6,14 @@
 #![expect(clippy::disallowed_methods, reason = "the tests play users and administrators")]
 
 mod clusters;
+mod command;
 mod device_plugin;
 mod faults;
 mod layout;
 mod openai;
 mod refusals;
+#[path = "../server/mod.rs"]
+mod server;
 mod sources;
 mod support;
 mod windows;

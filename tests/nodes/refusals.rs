@@ -2,14 +2,15 @@
 
 use crate::{
     clusters::one_gpu_spec,
-    support::{Ground, condition, eventually},
+    command::kubectl_cherokee,
+    support::{Ground, condition, eventually, machine, slot_of},
 };
 use cherokee_api::CherokeeCluster;
-use k8s_openapi::api::core::v1::Pod;
+use k8s_openapi::api::{core::v1::Pod, resource::v1::ResourceSlice};
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::{
     Api,
-    api::{ApiResource, DynamicObject, Patch, PatchParams, PostParams},
+    api::{ApiResource, DynamicObject, ListParams, Patch, PatchParams, PostParams},
 };
 use serde_json::{Value, json};
 
@@ -77,6 +78,48 @@ async fn a_missing_gpu_a_missing_node_and_a_model_too_large_each_have_a_terminal
     ground.remove().await;
 }
 
+/// Takes a GPU away until it is dropped, so that a test that fails does not keep it.
+struct Hidden(&'static str);
+
+impl Hidden {
+    async fn new(ground: &Ground, uuid: &'static str) -> Self {
+        machine(&["gpu", "hide", uuid]);
+        let hidden = Self(uuid);
+        let slices: Api<ResourceSlice> = Api::all(ground.client.clone());
+        eventually("nobody publishes the hidden GPU", async || {
+            let all = slices.list(&ListParams::default()).await.ok()?;
+            (!serde_json::to_string(&all.items).ok()?.contains(uuid)).then_some(())
+        })
+        .await;
+        hidden
+    }
+}
+
+impl Drop for Hidden {
+    fn drop(&mut self) {
+        machine(&["gpu", "show", self.0]);
+    }
+}
+
+#[tokio::test]
+async fn a_gpu_that_has_gone_is_named_as_the_reason_until_it_is_back() {
+    let ground = Ground::new("t-gone").await;
+    let gone = Hidden::new(&ground, "GPU-redfin-0").await;
+    let mut spec = one_gpu_spec();
+    spec["roles"][0]["placement"] = json!({"nodeName": "redfin", "device": {"uuid": gone.0}});
+    ground.apply("c", spec).await;
+    let status = ground.status("c", "Ready=False GpuMissing", |s| condition(s, "Ready").1 == "GpuMissing").await;
+    let (_, _, message) = condition(&status, "Ready");
+    assert!(message.contains("`solo`") && message.contains(gone.0), "names role and GPU: {message}");
+    assert_eq!(condition(&status, "Stalled").0, "True", "it must not look pending");
+
+    drop(gone);
+    let slot = slot_of(&ground.ready("c").await, "solo");
+    let on = eventually("the role is on that GPU", || ground.device_of(&slot)).await;
+    assert_eq!(on, ("redfin".into(), "gpu-0".into()));
+    ground.remove().await;
+}
+
 #[tokio::test]
 async fn what_a_later_version_serves_is_accepted_by_the_schema_and_refused_by_condition() {
     let ground = Ground::new("t-later").await;
@@ -131,5 +174,8 @@ async fn an_unreadable_resource_is_told_so_and_harms_no_other() {
     })
     .await;
     assert!(message.contains("Unconscious"), "{message}");
+    let said = kubectl_cherokee(&ground, &["status"]);
+    let both = said.contains("t-unread/c: strategy SingleGPU") && said.contains("t-unread/later: the stored object");
+    assert!(both && said.contains("Unconscious"), "{said}");
     ground.remove().await;
 }

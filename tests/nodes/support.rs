@@ -1,5 +1,6 @@
 //! What the tests share: a namespace, a CherokeeCluster in it, conditions with a deadline, questions.
 
+use crate::server::{client, kubeconfig};
 use cherokee_api::{CherokeeCluster, CherokeeClusterStatus, names};
 use k8s_openapi::api::{
     apps::v1::Deployment,
@@ -7,18 +8,20 @@ use k8s_openapi::api::{
     resource::v1::ResourceClaim,
 };
 use kube::{
-    Api, Client, Config, ResourceExt,
+    Api, Client, ResourceExt,
     api::{DeleteParams, ListParams, Patch, PatchParams, PostParams},
-    config::{KubeConfigOptions, Kubeconfig},
 };
 use serde_json::{Value, json};
 use std::{
     future::Future,
+    process::Command,
     time::{Duration, Instant},
 };
 
 /// Starting a worker on a busy machine of two cores takes its time; what is not true after this never will be.
 pub(crate) const PATIENCE: Duration = Duration::from_mins(5);
+/// Label of the namespaces that these tests make, and alone remove, with its value.
+const OURS: (&str, &str) = ("cherokee.ai/test", "nodes");
 
 /// A namespace of its own with a client, for one test.
 pub(crate) struct Ground {
@@ -28,27 +31,33 @@ pub(crate) struct Ground {
 }
 
 impl Ground {
-    /// Makes namespace `name` anew, under the restricted Pod Security Standard.
+    /// Makes namespace `name`, under the restricted Pod Security Standard.
     pub(crate) async fn new(name: &str) -> Self {
-        rustls::crypto::ring::default_provider().install_default().ok();
-        let path = std::env::var("CHEROKEE_TEST_KUBECONFIG")
-            .expect("CHEROKEE_TEST_KUBECONFIG must name the kubeconfig of the test cluster: run `make test-nodes`");
-        let kubeconfig = Kubeconfig::read_from(path).expect("a readable kubeconfig");
-        let config = Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await.expect("a config");
-        let client = Client::try_from(config).expect("a client");
-        let ground = Self { client, namespace: name.to_owned(), http: reqwest::Client::new() };
-        // A test that failed left its cluster for people to look at, and its GPUs held.
-        let everywhere: Api<CherokeeCluster> = Api::all(ground.client.clone());
-        for left in everywhere.list_metadata(&ListParams::default()).await.expect("a list").items {
-            let namespace = left.namespace().unwrap_or_default();
-            Self { client: ground.client.clone(), namespace, http: ground.http.clone() }.remove().await;
-        }
-        ground.remove().await;
+        let ground = Self { client: client().await, namespace: name.to_owned(), http: reqwest::Client::new() };
+        ground.remove_left().await;
+        let (label, value) = OURS;
         let namespace: Namespace = serde_json::from_value(json!({"metadata": {"name": name,
-            "labels": {"pod-security.kubernetes.io/enforce": "restricted"}}}))
+            "labels": {"pod-security.kubernetes.io/enforce": "restricted", label: value}}}))
         .expect("a namespace");
-        Api::all(ground.client.clone()).create(&PostParams::default(), &namespace).await.expect("namespace created");
+        let created = Api::all(ground.client.clone()).create(&PostParams::default(), &namespace).await;
+        created.unwrap_or_else(|error| panic!("namespace `{name}` cannot be made: {error}"));
         ground
+    }
+
+    /// A test that failed left its namespace, and its GPUs held: says what is there, then removes it.
+    async fn remove_left(&self) {
+        let namespaces: Api<Namespace> = Api::all(self.client.clone());
+        let ours = ListParams::default().labels(&format!("{}={}", OURS.0, OURS.1));
+        let left = namespaces.list_metadata(&ours).await.expect("a list").items;
+        if !left.is_empty() {
+            // Not by this process' own output, which a test that passes keeps to itself.
+            let tool = concat!(env!("CARGO_MANIFEST_DIR"), "/demo/explain.sh");
+            let _ = Command::new(tool).env("KUBECONFIG", kubeconfig()).status();
+        }
+        for namespace in left {
+            let namespace = namespace.name_any();
+            Self { client: self.client.clone(), namespace, http: self.http.clone() }.remove().await;
+        }
     }
 
     /// Deletes the namespace and waits until it is gone, so that its GPUs are free for the next test.
@@ -187,6 +196,19 @@ pub(crate) fn slot_of(status: &CherokeeClusterStatus, role: &str) -> String {
     role.slots.first().expect("the role has a slot").clone()
 }
 
+/// Whether Kubernetes calls the pod ready.
+pub(crate) fn is_ready(pod: &Pod) -> bool {
+    let mut conditions = pod.status.iter().flat_map(|s| s.conditions.iter().flatten());
+    conditions.any(|c| c.type_ == "Ready" && c.status == "True")
+}
+
+/// `tests/cluster/cluster`: what happens to the machine under Kubernetes.
+pub(crate) fn machine(what: &[&str]) {
+    let tool = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/cluster/cluster");
+    let ended = Command::new(tool).args(what).status().expect("the cluster's tool");
+    assert!(ended.success(), "{what:?}");
+}
+
 /// A response header as text, empty when absent.
 pub(crate) fn header(answer: &reqwest::Response, name: &str) -> String {
     answer.headers().get(name).and_then(|v| v.to_str().ok()).unwrap_or_default().to_owned()
@@ -209,13 +231,4 @@ pub(crate) async fn within<T, F: Future<Output = Option<T>>>(limit: Duration, pr
         }
         tokio::time::sleep(Duration::from_millis(500)).await;
     }
-}
-
-/// Names of all Deployments of a cluster.
-pub(crate) async fn deployment_names(ground: &Ground, cluster: &str) -> Vec<String> {
-    let by = ListParams::default().labels(&format!("{}={cluster}", names::label::CLUSTER));
-    let mut names: Vec<_> =
-        ground.deployments().list(&by).await.expect("a list").iter().map(ResourceExt::name_any).collect();
-    names.sort();
-    names
 }

@@ -15,7 +15,10 @@ use serde::{Deserialize, Serialize};
         .field_path(".sha256").reason(Reason::FieldValueRequired),
     validation = Rule::new("has(self.parameters) || has(self.size)")
         .message("spec.models[] needs parameters (as 1.1B) or size (of the file, as 700Mi): the planner sizes GPUs by it")
-        .reason(Reason::FieldValueRequired)
+        .reason(Reason::FieldValueRequired),
+    validation = Rule::new("!(self.uri.startsWith('http://') && has(self.credentialsSecretRef))")
+        .message("spec.models[].credentialsSecretRef needs an https:// uri: over http:// everybody on the way could read the token")
+        .field_path(".credentialsSecretRef").reason(Reason::FieldValueInvalid)
 )]
 pub struct Model {
     /// Name, used by roles and by clients: lower-case letters, digits, `-` and `.`; 1 to 40 characters.
@@ -38,7 +41,8 @@ pub struct Model {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 64, max = 64), regex(pattern = "^[0-9a-f]{64}$"))]
     pub sha256: Option<String>,
-    /// Secret of this namespace whose key `token` is sent as a bearer token when the file is downloaded.
+    /// Secret of this namespace whose key `token` is sent as a bearer token when the file is downloaded. Not
+    /// with `http://`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub credentials_secret_ref: Option<SecretRef>,
     /// Number of parameters, as `160M`, `1.1B` or `14B`. Used to size GPUs before the file can be read.

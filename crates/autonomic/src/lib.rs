@@ -1,9 +1,9 @@
 //! The daemon that tends memories: thermal decay, eviction and hints.
 //!
 //! Every few seconds a tick reads the mounted layout, cleans up what has expired, evicts the coldest entries until the
-//! rest fits the budget, and publishes figures: exact ones as metrics, coarse ones in the ConfigMap `<cluster>-hints`,
-//! which is the only object that it writes. Temperatures need no sweep: they decay alike, so only a use changes the
-//! order (`cherokee_memory::heat`).
+//! rest fits the budget and Redis has room, and publishes figures: exact ones as metrics, coarse ones in the ConfigMap
+//! `<cluster>-hints`, which is the only object that it writes. Temperatures need no sweep: they decay alike, so only a
+//! use changes the order (`cherokee_memory::heat`).
 
 mod http;
 mod metrics;

@@ -37,12 +37,13 @@ impl Ticker {
         now: DateTime<Utc>,
     ) -> Result<MemoryReport, Error> {
         let half_life = Duration::from_secs(memory.half_life_seconds.max(1));
-        self.store.set_half_life(half_life, now).await?;
         let expired = self.clean_up(now).await?;
         let evicted = self.fit(memory.budget_bytes).await?;
         if expired + evicted > 0 {
             tracing::info!(expired, evicted, "entries removed");
         }
+        // Not before there is room: a full Redis refuses it.
+        self.store.set_half_life(half_life, now).await?;
 
         let stats = self.store.stats().await?;
         self.measure(&stats, half_life, now);
@@ -75,10 +76,18 @@ impl Ticker {
         let mut evicted = 0;
         for _ in 0..STEPS {
             let bytes = self.store.stats().await?.bytes;
-            if bytes <= budget {
+            // A Redis that does not let us ask has no limit that we could keep to.
+            let room = self.store.room().await.unwrap_or_default();
+            let mut seen = Snapshot { bytes, budget, room, coldest: Vec::new() };
+            if seen.over() == 0 {
                 break;
             }
-            let actions = tend(&Snapshot { bytes, budget, coldest: self.store.coldest(STEP).await? });
+            // Ghosts take memory that is not counted, and are worth less than answers.
+            if seen.pressure() > 0 && self.store.trim_ghosts().await? > 0 {
+                continue;
+            }
+            seen.coldest = self.store.coldest(STEP).await?;
+            let actions = tend(&seen);
             if actions.evict.is_empty() {
                 break;
             }

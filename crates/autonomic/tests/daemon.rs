@@ -56,16 +56,32 @@ fn write_layout(folder: &Path, budget_bytes: u64) {
     std::fs::write(folder.join("layout.json"), serde_json::to_string(&layout).unwrap()).unwrap();
 }
 
-async fn put(store: &Store, question: &str, time_to_live: u64) -> Fingerprint {
+/// An entry whose answer has so many bytes.
+fn entry(question: &str, bytes: usize) -> (Fingerprint, Entry) {
     let asked = Asked { tenant: "t", model: "owl", revision: "r", endpoint: Endpoint::Chat };
     let Verdict::Remember(key) = judge(&asked, &json!({"messages": [{"role": "user", "content": question}]})) else {
         panic!("bypassed");
     };
     let (finish_reason, usage) = (FinishReason::Stop, Usage::default());
-    let answer = Answer { content: "x".repeat(1_000), finish_reason, usage, extra: serde_json::Map::new() };
-    let entry = Entry::by_day(&key, "day", None, answer, Utc::now());
-    store.put(&key.fingerprint, &entry, Duration::from_secs(time_to_live), Utc::now()).await.unwrap();
-    key.fingerprint
+    let answer = Answer { content: "x".repeat(bytes), finish_reason, usage, extra: serde_json::Map::new() };
+    (key.fingerprint, Entry::by_day(&key, "day", None, answer, Utc::now()))
+}
+
+async fn put(store: &Store, question: &str, time_to_live: u64) -> Fingerprint {
+    let (fingerprint, entry) = entry(question, 1_000);
+    store.put(&fingerprint, &entry, Duration::from_secs(time_to_live), Utc::now()).await.unwrap();
+    fingerprint
+}
+
+/// Puts `count` entries of about 800 bytes, or as many as Redis takes; returns how many that were.
+async fn fill(store: &Store, from: usize, count: usize) -> usize {
+    for number in 0..count {
+        let (fingerprint, entry) = entry(&format!("question {}", from + number), 470);
+        if store.put(&fingerprint, &entry, Duration::from_hours(1), Utc::now()).await.is_err() {
+            return number;
+        }
+    }
+    count
 }
 
 #[tokio::test]
@@ -99,6 +115,41 @@ async fn it_evicts_the_coldest_until_the_budget_holds_and_cleans_up_what_expired
 
     daemon.stop.send(()).unwrap();
     daemon.task.await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn beyond_the_budget_it_makes_room_before_redis_refuses() {
+    const BUDGET: u64 = 8 << 20;
+    const LIMIT: u64 = BUDGET / 4 * 5;
+    tls();
+    let redis = Redis::start(&["--maxmemory", &LIMIT.to_string()]).await;
+    let folder = tempfile::tempdir().unwrap();
+    let store = redis.store().await;
+    write_layout(folder.path(), BUDGET);
+    let daemon = Daemon::start(&redis.url(), &folder.path().join("layout.json"));
+    for round in 0..26 {
+        assert_eq!(fill(&store, round * 300, 300).await, 300, "round {round}");
+        eventually(|| async {
+            let (stats, room) = (store.stats().await.unwrap(), store.room().await.unwrap());
+            stats.bytes <= BUDGET && room.used <= LIMIT / 10 * 9
+        })
+        .await;
+    }
+    assert!(store.stats().await.unwrap().evicted > 0);
+    eventually(|| daemon.ready()).await;
+}
+
+#[tokio::test]
+async fn a_redis_that_is_full_long_before_the_budget_takes_entries_again() {
+    tls();
+    let (redis, folder) = (Redis::start(&["--maxmemory", "4mb"]).await, tempfile::tempdir().unwrap());
+    let store = redis.store().await;
+    assert!(fill(&store, 0, 10_000).await < 10_000, "it is full");
+    write_layout(folder.path(), 1 << 30);
+    let daemon = Daemon::start(&redis.url(), &folder.path().join("layout.json"));
+    // Ready only after a whole tick, and that sets a half-life, which a full Redis refuses.
+    eventually(|| daemon.ready()).await;
+    assert_eq!(fill(&store, 10_000, 50).await, 50);
 }
 
 #[tokio::test]

@@ -43,6 +43,8 @@ struct Query {
     usage: Usage,
     /// Version and text that are there, if any.
     present: Option<(u32, String)>,
+    /// Whether no other answer can come of it.
+    is_settled: bool,
 }
 
 /// Where and for what an item is worked on.
@@ -116,20 +118,23 @@ impl Bench<'_> {
             (Kind::Complete, Some(_)) => return Ok(Err(Skip::Superseded)),
             (Kind::Complete, None) => self.store.cut(&item.fingerprint).await?.map(|cut| {
                 let Cut { tenant, model, revision, endpoint, request, usage, fingerprint: _ } = cut;
-                (model, revision, Query { tenant, endpoint, request, usage, present: None })
+                (model, revision, Query { tenant, endpoint, request, usage, present: None, is_settled: false })
             }),
             (Kind::Reanswer, present) => present.map(|entry| {
+                let is_settled = is_settled(&entry);
                 let present = Some((entry.version, entry.answer.content));
                 let (tenant, endpoint, request, usage) =
                     (entry.tenant, entry.endpoint, entry.request, entry.answer.usage);
-                (entry.model, entry.revision, Query { tenant, endpoint, request, usage, present })
+                (entry.model, entry.revision, Query { tenant, endpoint, request, usage, present, is_settled })
             }),
         };
         Ok(match found {
-            Some((model, revision, query)) if model == self.opening.model && revision == self.opening.revision => {
-                Ok(query)
+            Some((model, revision, _)) if model != self.opening.model || revision != self.opening.revision => {
+                Err(Skip::Gone)
             }
-            _ => Err(Skip::Gone),
+            Some((_, _, query)) if query.is_settled => Err(Skip::Same),
+            Some((_, _, query)) => Ok(query),
+            None => Err(Skip::Gone),
         })
     }
 
@@ -150,6 +155,14 @@ impl Bench<'_> {
             answer,
         }
     }
+}
+
+/// Whether asking again gives the same: the model itself ended the answer, so a larger budget changes nothing, and no
+/// chance is in it.
+fn is_settled(entry: &Entry) -> bool {
+    let greedy = entry.request.get("temperature").and_then(Value::as_f64).is_some_and(|temperature| temperature == 0.0);
+    let repeatable = greedy || entry.request.get("seed").is_some();
+    entry.provenance == Provenance::Day && entry.answer.finish_reason == FinishReason::Stop && repeatable
 }
 
 /// Whether the new answer may take the place of what is there: it is whole, says something, and says something else.

@@ -28,11 +28,14 @@ pub struct Opening {
     pub time_to_live: Duration,
 }
 
-/// The openings of `slot`, by role name. None while the muscle memory is disabled.
+/// The openings of `slot`, by role name. None while the muscle memory is disabled, or while the slot waits for a changed model.
 ///
 /// A window ends by the clock too: a mounted layout may be a minute late.
 pub fn openings(layout: &Layout, slot: &str, now: DateTime<Utc>) -> Vec<Opening> {
     let (Some(memory), Some(place)) = (&layout.memory, layout.slots.get(slot)) else { return Vec::new() };
+    if place.superseded {
+        return Vec::new();
+    }
     let opening = |(name, role): (&String, &cherokee_wire::layout::Role)| {
         let here = role.layer == Layer::Subconscious
             && role.state == RoleState::Awake
@@ -130,7 +133,8 @@ mod tests {
             backs: vec![],
             overflow: false,
         };
-        let slot = Slot { node: "n".into(), device: "GPU-1".into(), models: vec!["owl".into()], on: true };
+        let slot =
+            Slot { node: "n".into(), device: "GPU-1".into(), models: vec!["owl".into()], on: true, superseded: false };
         Layout {
             models: [("owl".into(), Model { revision: "r1".into(), context_tokens: 512 })].into(),
             roles: [
@@ -170,6 +174,9 @@ mod tests {
             assert!(names(&layout(state, None)).is_empty());
         }
         assert!(names(&Layout { memory: None, ..layout(RoleState::Awake, None) }).is_empty());
+        let mut before = layout(RoleState::Awake, None);
+        before.slots.values_mut().for_each(|slot| slot.superseded = true);
+        assert!(names(&before).is_empty(), "what the model of before says is not dreamt");
     }
 
     #[test]

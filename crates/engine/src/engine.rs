@@ -10,9 +10,12 @@ use crate::{
     schedule::Limits,
     sequence::Sequence,
 };
-use std::sync::{
-    Arc, Condvar, Mutex, MutexGuard, PoisonError,
-    atomic::{AtomicUsize, Ordering},
+use std::{
+    borrow::Cow,
+    sync::{
+        Arc, Condvar, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
 };
 use tokio::sync::mpsc::unbounded_channel;
 
@@ -41,7 +44,7 @@ impl Engine {
         Ok(Self { models, shared, report, compute, thread: Some(thread) })
     }
 
-    /// Accepts or refuses `query` at once.
+    /// Accepts or refuses `query`. A long prompt takes a while to become tokens: not for a thread that others wait for.
     pub fn submit(&self, query: Query) -> Result<Ticket, Refused> {
         let (lane, model) = self
             .models
@@ -49,13 +52,15 @@ impl Engine {
             .enumerate()
             .find(|(_, model)| model.name == query.model)
             .ok_or_else(|| self.unknown(&query.model))?;
+        // First, so that no more prompts become tokens at once than the queue takes.
+        let place = self.shared.reserve(query.class)?;
         let prompt = prompt(model, &query.shape)?;
         if prompt.len() >= model.context {
             return Err(Refused::TooLong { prompt: prompt.len(), context: model.context });
         }
         let (sender, events) = unbounded_channel();
         let prompt_tokens = prompt.len();
-        self.shared.put(query.class, |id| (lane, Sequence::new(id, query, prompt, model.context, sender)))?;
+        place.put(|id| (lane, Sequence::new(id, query, prompt, model.context, sender)))?;
         Ok(Ticket { prompt_tokens, events })
     }
 
@@ -106,14 +111,20 @@ fn info(model: &Arc<Model>) -> ModelInfo {
 
 fn prompt(model: &Model, shape: &Shape) -> Result<Vec<u32>, Refused> {
     let fault = |fault: Error| Refused::Prompt(fault.to_string());
-    let tokens = match (shape, &model.template) {
-        (Shape::Text(text), _) => model.tokenizer.prompt(text),
-        (Shape::Chat(turns), Some(template)) => template.render(turns).and_then(|text| model.tokenizer.prompt(&text)),
+    let text: Result<Cow<'_, str>, Error> = match (shape, &model.template) {
+        (Shape::Text(text), _) => Ok(Cow::Borrowed(text.as_str())),
+        (Shape::Chat(turns), Some(template)) => template.render(turns).map(Cow::Owned),
         (Shape::Chat(_), None) => {
             Err(Error::Template(format!("model `{}` has none in its file; use the completions endpoint", model.name)))
         }
     };
-    let tokens = tokens.map_err(fault)?;
+    let text = text.map_err(fault)?;
+    // Far too long a text is not worth the time that its tokens take.
+    let least = model.tokenizer.least_tokens(&text);
+    if least >= model.context {
+        return Err(Refused::TooLong { prompt: least, context: model.context });
+    }
+    let tokens = model.tokenizer.prompt(&text).map_err(fault)?;
     if tokens.is_empty() { Err(Refused::Prompt("the prompt is empty".into())) } else { Ok(tokens) }
 }
 
@@ -140,8 +151,9 @@ impl Shared {
         Self { inbox, wake: Condvar::new(), running: AtomicUsize::new(0), places, max_waiting }
     }
 
-    /// Queues a query, unless too many of its class wait. Background work never takes an interactive query's room.
-    fn put(&self, class: Class, make: impl FnOnce(u64) -> (usize, Sequence)) -> Result<(), Refused> {
+    /// Reserves a place in the queue, unless too many of its class wait. Background work never takes an interactive
+    /// query's room.
+    fn reserve(&self, class: Class) -> Result<Reserved<'_>, Refused> {
         let mut inbox = self.inbox();
         if inbox.closed {
             return Err(Refused::Ended);
@@ -151,11 +163,7 @@ impl Shared {
             return Err(Refused::Full { waiting: open - self.places, limit: self.max_waiting });
         }
         inbox.open[index(class)] += 1;
-        inbox.next += 1;
-        let arrival = make(inbox.next);
-        inbox.arrived.push(arrival);
-        self.wake.notify_one();
-        Ok(())
+        Ok(Reserved { shared: self, class, is_taken: false })
     }
 
     /// What has arrived; waits for something if `idle`. Nothing when the engine is closed.
@@ -195,6 +203,37 @@ impl Shared {
     /// A poisoned lock is usable: every change under it is a single step.
     fn inbox(&self) -> MutexGuard<'_, Inbox> {
         self.inbox.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A place in the queue for a query to be; given back unless one takes it.
+struct Reserved<'a> {
+    shared: &'a Shared,
+    class: Class,
+    is_taken: bool,
+}
+
+impl Reserved<'_> {
+    /// Queues the query that `make` makes.
+    fn put(mut self, make: impl FnOnce(u64) -> (usize, Sequence)) -> Result<(), Refused> {
+        let mut inbox = self.shared.inbox();
+        if inbox.closed {
+            return Err(Refused::Ended);
+        }
+        inbox.next += 1;
+        let arrival = make(inbox.next);
+        inbox.arrived.push(arrival);
+        self.is_taken = true;
+        self.shared.wake.notify_one();
+        Ok(())
+    }
+}
+
+impl Drop for Reserved<'_> {
+    fn drop(&mut self) {
+        if !self.is_taken {
+            self.shared.ended(self.class);
+        }
     }
 }
 

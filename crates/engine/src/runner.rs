@@ -10,6 +10,9 @@ use crate::{
 };
 use std::sync::Arc;
 
+/// Steps that fail in a row before the engine ends: a GPU's fault sticks to its context, so only a new process helps.
+const MOST_FAILED_STEPS: u32 = 3;
+
 /// A model with its cache and its unfinished queries, in order of arrival.
 pub(crate) struct Lane {
     pub(crate) model: Arc<Model>,
@@ -22,6 +25,7 @@ pub(crate) struct Lane {
 /// Computes until the engine is closed.
 pub(crate) fn run(shared: &Shared, mut lanes: Vec<Lane>, limits: Limits) {
     let _closed_at_the_end = Closing(shared);
+    let mut failures = Failures::default();
     for step in 1.. {
         let idle = lanes.iter().all(|lane| lane.sequences.is_empty());
         let Some(arrived) = shared.take(idle) else { return };
@@ -33,7 +37,11 @@ pub(crate) fn run(shared: &Shared, mut lanes: Vec<Lane>, limits: Limits) {
         }
         if let Some(lane) = next(&mut lanes) {
             lane.last_step = step;
-            compute(shared, lane, limits);
+            let worked = compute(shared, lane, limits);
+            if failures.are_too_many_after(worked) {
+                tracing::error!(steps = MOST_FAILED_STEPS, "every step fails, the engine ends");
+                return;
+            }
         }
         let running = lanes.iter().flat_map(|lane| &lane.sequences).filter(|sequence| sequence.slot.is_some()).count();
         shared.note_running(running);
@@ -50,8 +58,8 @@ fn next(lanes: &mut [Lane]) -> Option<&mut Lane> {
         .map(|(_, lane)| lane)
 }
 
-/// One step of one model.
-fn compute(shared: &Shared, lane: &mut Lane, limits: Limits) {
+/// One step of one model; returns whether it worked.
+fn compute(shared: &Shared, lane: &mut Lane, limits: Limits) -> bool {
     let entries: Vec<_> = lane.sequences.iter().map(Sequence::entry).collect();
     let Step { evict, admit, work } = schedule::plan(&entries, limits);
     for sequence in &mut lane.sequences {
@@ -73,7 +81,9 @@ fn compute(shared: &Shared, lane: &mut Lane, limits: Limits) {
     let pieces: Vec<_> =
         workers.iter().filter_map(|(sequence, count)| sequence.slot.map(|slot| sequence.piece(slot, *count))).collect();
     let mut ended = Vec::new();
-    match lane.model.llama.forward(&mut lane.cache, &pieces) {
+    let computed = lane.model.llama.forward(&mut lane.cache, &pieces);
+    let worked = computed.is_ok();
+    match computed {
         Ok(logits) => {
             let mut logits = logits.into_iter();
             for ((sequence, count), piece) in workers.iter_mut().zip(&pieces) {
@@ -95,6 +105,19 @@ fn compute(shared: &Shared, lane: &mut Lane, limits: Limits) {
         }
     }
     retire(shared, lane, |sequence| ended.contains(&sequence.id()));
+    worked
+}
+
+/// Steps that failed in a row.
+#[derive(Debug, Default)]
+struct Failures(u32);
+
+impl Failures {
+    /// Counts a step; says whether the engine is to end.
+    fn are_too_many_after(&mut self, worked: bool) -> bool {
+        self.0 = if worked { 0 } else { self.0 + 1 };
+        self.0 >= MOST_FAILED_STEPS
+    }
 }
 
 /// Forgets the queries that `gone` names.
@@ -114,5 +137,17 @@ struct Closing<'a>(&'a Shared);
 impl Drop for Closing<'_> {
     fn drop(&mut self) {
         self.0.close();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Failures;
+
+    #[test]
+    fn the_engine_ends_after_three_failed_steps_in_a_row_and_no_fewer() {
+        let mut failures = Failures::default();
+        let ends = [false, false, true, false, false, false].map(|worked| failures.are_too_many_after(worked));
+        assert_eq!(ends, [false, false, false, false, false, true]);
     }
 }

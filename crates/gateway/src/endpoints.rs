@@ -130,7 +130,7 @@ mod tests {
     use cherokee_wire::layout::Slot;
 
     fn layout() -> Layout {
-        let slot = |on| Slot { node: "n".into(), device: "cpu".into(), models: vec![], on };
+        let slot = |on| Slot { node: "n".into(), device: "cpu".into(), models: vec![], on, superseded: false };
         Layout { slots: BTreeMap::from([("a".into(), slot(true)), ("b".into(), slot(false))]), ..Layout::default() }
     }
 

@@ -15,7 +15,7 @@ use std::sync::{
 pub struct Gateway {
     /// Who may ask.
     pub door: Door,
-    /// How many at once.
+    /// How many at once, and how many bytes of them.
     pub admission: Admission,
     /// Largest body of a query.
     pub max_body_bytes: usize,

@@ -66,11 +66,11 @@ impl Labels {
         Self { request_id: given.unwrap_or_else(|| Uuid::new_v4().to_string()), ..Self::default() }
     }
 
-    /// A worker answered.
-    pub fn answered_by(&mut self, candidate: &Candidate) {
+    /// A worker answered. The device that it tells wins over the planned one, which may stand for another.
+    pub fn answered_by(&mut self, candidate: &Candidate, device: Option<&str>) {
         self.layer = Some(candidate.layer.word());
         self.role = Some(candidate.role.clone());
-        self.device = Some(candidate.device.clone());
+        self.device = Some(device.unwrap_or(&candidate.device).to_owned());
         self.reason = Some(candidate.reason);
     }
 

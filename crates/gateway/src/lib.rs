@@ -35,7 +35,7 @@ pub mod upstream;
 pub use args::Args;
 pub use gateway::Gateway;
 
-use admission::Admission;
+use admission::{Admission, BODIES_BYTES};
 use auth::Door;
 use dispatch::Dispatcher;
 use endpoints::Endpoints;
@@ -93,7 +93,11 @@ async fn build(args: &Args) -> Result<Gateway, Error> {
         Limits { answer: Duration::from_secs(args.answer_seconds), idle: Duration::from_secs(args.idle_seconds) };
     Ok(Gateway {
         door,
-        admission: Admission::new(args.max_in_flight, metrics.in_flight().clone()),
+        admission: Admission::new(
+            args.max_in_flight,
+            BODIES_BYTES.max(args.max_body_bytes),
+            metrics.in_flight().clone(),
+        ),
         max_body_bytes: args.max_body_bytes,
         layouts: layouts.clone(),
         memory: memory(args)?,

@@ -1,7 +1,7 @@
-//! One query from its arrival to its answer: the door, a place, memory, a worker, memory again.
+//! One query from its arrival to its answer: the door, its body, a place, memory, a worker, memory again.
 
 use crate::{
-    admission::Place,
+    admission::{Place, Room},
     ask::Ask,
     clock,
     collect::{self, Collector, Outcome},
@@ -58,8 +58,11 @@ async fn try_answer(
     start: Instant,
 ) -> Result<Response, Refusal> {
     let tenant = gateway.door.admit(&head.headers)?;
-    let place = gateway.admission.admit()?;
-    let ask = Ask::read(endpoint, &read_body(head, body, gateway.max_body_bytes).await?)?;
+    // Before the place: a client that dribbles its body holds nobody else's.
+    let (body, room) = read_body(gateway, head, body).await?;
+    let place = gateway.admission.admit(room)?;
+    let ask = Ask::read(endpoint, &body)?;
+    drop(body);
     let layout = gateway.layout()?;
     let memories = Memories { gateway: Arc::clone(gateway), tenant, stays_out: says_no_store(&head.headers) };
 
@@ -75,9 +78,11 @@ async fn try_answer(
         }
         Found::Reached(reached, may_store) => (reached, may_store),
     };
-    labels.answered_by(&reached.candidate);
+    labels.answered_by(&reached.candidate, reached.reply.device());
     gateway.metrics.head(labels, start.elapsed());
-    let key = may_store.then(|| memories.key(&layout, &reached.candidate.model, &ask)).flatten();
+    // A worker that still has the model of before must not answer for the new one.
+    let fresh = layout.slots.get(&reached.candidate.slot).is_some_and(|slot| !slot.superseded);
+    let key = (may_store && fresh).then(|| memories.key(&layout, &reached.candidate.model, &ask)).flatten();
     let keep = memories.keep(key, &layout, labels);
     Ok(match reached.reply {
         Reply::Whole(whole) => answer_whole(whole, endpoint, keep, gateway, labels, start, (place, reached.flight)),
@@ -116,16 +121,22 @@ fn answer_whole(
     response
 }
 
-async fn read_body(head: &Parts, body: Body, limit: usize) -> Result<Bytes, Refusal> {
+async fn read_body(gateway: &Gateway, head: &Parts, body: Body) -> Result<(Bytes, Room), Refusal> {
+    let limit = gateway.max_body_bytes;
     let too_large = || Refusal::new(Code::RequestTooLarge, format!("the body is larger than {limit} bytes"));
     let length =
         head.headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<usize>().ok());
     if length.is_some_and(|length| length > limit) {
         return Err(too_large());
     }
+    let mut room = gateway.admission.room(length.unwrap_or(limit))?;
     let late = |_| Refusal::invalid(format!("the body did not come within {} s", BODY.as_secs()), None);
     match tokio::time::timeout(BODY, Limited::new(body, limit).collect()).await.map_err(late)? {
-        Ok(body) => Ok(body.to_bytes()),
+        Ok(body) => {
+            let body = body.to_bytes();
+            room.shrink(body.len());
+            Ok((body, room))
+        }
         Err(error) if error.is::<LengthLimitError>() => Err(too_large()),
         Err(error) => Err(Refusal::invalid(format!("the body broke off: {error}"), None)),
     }

@@ -1,6 +1,6 @@
 //! Carries a worker's stream to the client, event by event, and collects the answer on its way.
 //!
-//! Only whole events go on. A stream that breaks ends in an error event and without `[DONE]`.
+//! Only whole events go on. A stream that breaks ends in one error event, the worker's own or ours, without `[DONE]`.
 
 use crate::{
     admission::Place,
@@ -74,7 +74,7 @@ impl Relay {
         when_over: WhenOver,
         books: Books,
     ) -> Response<Body> {
-        let Opened { first, rest } = opened;
+        let Opened { device: _, first, rest } = opened;
         let mut relay = Self {
             rest: Some(rest),
             out: VecDeque::new(),
@@ -114,10 +114,11 @@ impl Relay {
     }
 
     fn take(&mut self, events: Vec<Event>) {
+        let mut how = "whole";
         for event in events {
             // What a worker says after the end is not for anybody.
             if self.is_over {
-                return;
+                break;
             }
             let Some(data) = &event.data else {
                 self.out.push_back(event.raw);
@@ -128,22 +129,31 @@ impl Relay {
                 collector.take(data, json.as_ref());
                 self.is_over = collector.done();
             }
+            if json.as_ref().and_then(|json| json.get("error")).is_some_and(|error| !error.is_null()) {
+                self.note_cut("the worker failed in the middle of its answer");
+                self.is_over = true;
+                how = "cut";
+            }
             match json {
                 Some(json) if self.hides_usage && json.get("usage").is_some() => self.out.extend(without_usage(json)),
                 _ => self.out.push_back(event.raw),
             }
         }
         if self.is_over {
-            self.over("whole");
+            self.over(how);
             if let Some(rest) = self.rest.take() {
                 tokio::spawn(rest.finish());
             }
         }
     }
 
-    fn cut(&mut self, cause: &str) {
+    fn note_cut(&self, cause: &str) {
         let Labels { request_id, role, .. } = &self.books.labels;
         tracing::warn!(request_id, role, cause, "stream cut");
+    }
+
+    fn cut(&mut self, cause: &str) {
+        self.note_cut(cause);
         let body = ErrorBody::new(
             Code::StreamCut,
             "the worker failed in the middle of its answer; send the query again",

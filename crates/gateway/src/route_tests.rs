@@ -25,8 +25,13 @@ fn role(layer: Layer, state: RoleState, slots: &[&str]) -> Role {
 
 /// The layer layout: conscious on `a`, dream on `b`, backup of conscious on `c`, a council on `d`.
 fn layer_layout() -> Layout {
-    let slot =
-        |device: &str| Slot { node: "n".into(), device: device.into(), models: vec!["resonance".into()], on: true };
+    let slot = |device: &str| Slot {
+        node: "n".into(),
+        device: device.into(),
+        models: vec!["resonance".into()],
+        on: true,
+        superseded: false,
+    };
     let mut backup = role(Layer::Backup, RoleState::Awake, &["c"]);
     backup.backs = vec!["conscious".into()];
     let mut council = role(Layer::Specialist, RoleState::Awake, &["d"]);
@@ -165,7 +170,7 @@ prop_compose! {
 }
 
 fn any_layout() -> impl Strategy<Value = Layout> {
-    let slot = |on| Slot { node: "n".into(), device: "cpu".into(), models: vec![], on };
+    let slot = |on| Slot { node: "n".into(), device: "cpu".into(), models: vec![], on, superseded: false };
     let slots = prop::collection::btree_map("[s-v]", any::<bool>().prop_map(slot), 0..4);
     (prop::collection::btree_map("[a-d]", any_role(), 0..5), slots).prop_map(|(roles, slots)| Layout {
         roles,

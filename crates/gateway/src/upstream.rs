@@ -63,6 +63,16 @@ pub enum Reply {
     Stream(Opened),
 }
 
+impl Reply {
+    /// Device that answers, if the worker tells.
+    pub fn device(&self) -> Option<&str> {
+        match self {
+            Self::Whole(whole) => device(&whole.headers),
+            Self::Stream(opened) => opened.device.as_deref(),
+        }
+    }
+}
+
 /// A whole answer.
 #[derive(Debug)]
 pub struct Whole {
@@ -77,6 +87,8 @@ pub struct Whole {
 /// A stream whose first data is there.
 #[derive(Debug)]
 pub struct Opened {
+    /// Device that answers, if the worker tells.
+    pub device: Option<String>,
     /// The first events.
     pub first: Vec<Event>,
     /// What follows.
@@ -149,7 +161,9 @@ impl Upstream {
             StatusCode::TOO_MANY_REQUESTS => Err(Failure::Full(seconds(&head.headers))),
             StatusCode::SERVICE_UNAVAILABLE => Err(Failure::Away("it answers 503".to_owned())),
             status if status.is_server_error() => Err(Failure::Lost(format!("it answers {status}"))),
-            status if status.is_success() && is_stream => self.open(body).await.map(Reply::Stream),
+            status if status.is_success() && is_stream => {
+                self.open(device(&head.headers).map(str::to_owned), body).await.map(Reply::Stream)
+            }
             status => {
                 let body = Limited::new(body, MAX_ANSWER_BYTES).collect().await;
                 let body = body.map_err(|error| Failure::Lost(with_causes(&*error)))?.to_bytes();
@@ -158,7 +172,7 @@ impl Upstream {
         }
     }
 
-    async fn open(&self, body: Incoming) -> Result<Opened, Failure> {
+    async fn open(&self, device: Option<String>, body: Incoming) -> Result<Opened, Failure> {
         let mut rest = Tail { body, splitter: Splitter::default(), idle: self.limits.idle };
         let mut first = Vec::new();
         loop {
@@ -171,7 +185,7 @@ impl Upstream {
                 return if is_error {
                     Err(Failure::Lost("the stream begins with an error".to_owned()))
                 } else {
-                    Ok(Opened { first, rest })
+                    Ok(Opened { device, first, rest })
                 };
             }
         }
@@ -212,6 +226,11 @@ impl Tail {
             }
         }
     }
+}
+
+/// The device that a worker tells.
+fn device(head: &HeaderMap) -> Option<&str> {
+    head.get(headers::DEVICE)?.to_str().ok()
 }
 
 /// Seconds of `Retry-After`, if it is a number.

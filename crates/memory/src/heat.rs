@@ -43,10 +43,4 @@ impl Heat {
     pub fn temperature_at(self, now: DateTime<Utc>, half_life: Duration) -> f64 {
         (self.0 - age(now, half_life)).exp2()
     }
-
-    /// The same temperature at `now` under another half-life. Moves all heats by one amount, so their order stays.
-    #[must_use]
-    pub fn rescaled(self, now: DateTime<Utc>, old: Duration, new: Duration) -> Self {
-        Self(self.0 - age(now, old) + age(now, new))
-    }
 }

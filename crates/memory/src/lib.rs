@@ -27,7 +27,7 @@ pub use entry::{Answer, Entry, Provenance};
 pub use heat::Heat;
 pub use key::{Asked, Endpoint, Fingerprint, Key, Verdict};
 pub use options::Options;
-pub use store::{Put, Ranked, Removal, Stats, Store};
+pub use store::{Put, Ranked, Removal, Room, Stats, Store};
 
 /// Why the memory did not answer. The query goes on without it.
 #[derive(Debug, thiserror::Error)]

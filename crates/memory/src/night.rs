@@ -3,8 +3,7 @@
 //! A night is one opening of one role's window. Its plan is a list of [`Item`]s, each of which is claimed by one
 //! runner at a time and finished once: a runner that is killed loses its claim when it expires, and whoever comes next
 //! goes on there. All keys of a night expire after [`KEPT`]. `night:<id>` holds the record, `:todo` the open items by
-//! rank, `:claims` and `:held` who works on what until when, `:done` the outcome of each item; `nights` lists the ids
-//! by start.
+//! rank, `:claims` and `:held` who works on what until when, `:done` the outcome of each item.
 
 use crate::{Error, Fingerprint, Store, link::WORK, store::script};
 use chrono::{DateTime, Utc};
@@ -175,18 +174,6 @@ impl Store {
             Some(id) => self.night(&id).await,
             None => Ok(None),
         }
-    }
-
-    /// The latest nights of all roles, newest first.
-    pub async fn nights(&self, count: usize) -> Result<Vec<Night>, Error> {
-        let mut range = redis::cmd("ZRANGE");
-        range.arg(self.key("nights")).arg("+inf").arg("-inf").arg("BYSCORE").arg("REV").arg("LIMIT").arg(0).arg(count);
-        let ids: Vec<String> = self.link.ask(WORK, |mut to| async move { range.query_async(&mut to).await }).await?;
-        let mut nights = Vec::with_capacity(ids.len());
-        for id in ids {
-            nights.extend(self.night(&id).await?);
-        }
-        Ok(nights)
     }
 
     /// One night by its id.

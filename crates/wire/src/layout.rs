@@ -114,6 +114,10 @@ pub struct Slot {
     pub models: Vec<String>,
     /// Whether its Deployment wants a replica now.
     pub on: bool,
+    /// It holds its models as they were before the last change of the resource: it answers until its turn comes, and what
+    /// it says is not remembered.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub superseded: bool,
 }
 
 /// What the gateway does when everybody who could answer sleeps.

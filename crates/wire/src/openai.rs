@@ -44,9 +44,9 @@ pub struct Sampling {
     /// Share of probability that is sampled from, 0 to 1. Default 1.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub top_p: Option<f64>,
-    /// Makes sampling repeatable.
+    /// Makes sampling repeatable; may be negative.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub seed: Option<u64>,
+    pub seed: Option<i64>,
     /// Texts that end the answer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stop: Option<OneOrMany>,

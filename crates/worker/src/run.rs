@@ -10,6 +10,7 @@ use crate::{
     process,
     sources::{self, Source},
 };
+use axum::serve::ListenerExt;
 use cherokee_engine::{Compute, Engine, Options};
 use cherokee_wire::worker::Download;
 use std::{convert::Infallible, sync::Arc, time::Duration};
@@ -36,6 +37,10 @@ pub async fn run(args: &Args) -> Result<(), Fault> {
         TcpListener::bind(args.listen).await.map_err(|fault| Fault::Listen(format!("{}: {fault}", args.listen)))?;
     let address = listener.local_addr().map_err(|fault| Fault::Listen(fault.to_string()))?;
     tracing::info!(%address, "listening");
+    let listener = listener.tap_io(|stream| {
+        // A token is small and must not wait for the next one.
+        let _ = stream.set_nodelay(true);
+    });
     let app = App::new(unix_now());
     let stop = CancellationToken::new();
     let server = axum::serve(listener, api::router(app.clone())).with_graceful_shutdown(stop.clone().cancelled_owned());

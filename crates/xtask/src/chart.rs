@@ -6,31 +6,31 @@ use crate::{
 };
 use std::{path::Path, process::Command};
 
+const CHART: &str = "charts/cherokee-operator";
+const NAME: &str = "cherokee-operator";
 const NAMESPACE: &str = "cherokee-system";
 /// The version that the test cluster runs; Helm's own default depends on how it was built.
 const KUBERNETES: &str = "1.34.0";
 const HINT: &str = "run `make gen` and commit what it writes";
 
-/// Renders the chart with its default values.
-pub(crate) fn render(mode: Mode, helm: &Path) -> Result<(), Error> {
-    let mut command = Command::new(helm);
-    command
-        .args([
-            "template",
-            "cherokee-operator",
-            "charts/cherokee-operator",
-            "--namespace",
-            NAMESPACE,
-            "--kube-version",
-            KUBERNETES,
-        ])
-        .current_dir(root());
-    let said = format!("{} template", helm.display());
-    let out = command.output().map_err(|error| Error::Run(said.clone(), error))?;
-    if !out.status.success() {
-        return Err(Error::Failed(said, String::from_utf8_lossy(&out.stderr).trim().to_owned()));
+/// Lints the chart, then renders it with its default values.
+pub(crate) fn render(mode: Mode, program: &Path) -> Result<(), Error> {
+    helm(program, &["lint", CHART, "--strict", "--quiet", "--kube-version", KUBERNETES])?;
+    let template = ["template", NAME, CHART, "--namespace", NAMESPACE, "--kube-version", KUBERNETES];
+    mode.bring("manifests/install.yaml", &whole(&helm(program, &template)?), HINT)
+}
+
+/// What helm prints; an error with all that it said where it fails.
+fn helm(program: &Path, words: &[&str]) -> Result<String, Error> {
+    let said = format!("{} {}", program.display(), words[0]);
+    let out = Command::new(program).args(words).current_dir(root()).output();
+    let out = out.map_err(|error| Error::Run(said.clone(), error))?;
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).trim().to_owned();
+    if out.status.success() {
+        return Ok(String::from_utf8_lossy(&out.stdout).into_owned());
     }
-    mode.bring("manifests/install.yaml", &whole(&String::from_utf8_lossy(&out.stdout)), HINT)
+    // `lint` speaks on the one, `template` on the other.
+    Err(Error::Failed(said, format!("{}\n{}", text(&out.stdout), text(&out.stderr))))
 }
 
 /// The rendered chart behind the namespace that Helm would create.

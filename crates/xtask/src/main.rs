@@ -1,7 +1,7 @@
 //! `make gen` and `make check`: what is generated, and what is checked beside the compiler.
 //!
-//! [`generate`] writes the CRD and its copy in the chart, [`chart`] renders the chart into `manifests/install.yaml`, [`arrows`]
-//! and [`lengths`] hold the architecture.
+//! [`generate`] writes the CRD and its copy in the chart, [`chart`] lints the chart and renders it into
+//! `manifests/install.yaml`, [`arrows`] and [`lengths`] hold the architecture.
 
 mod arrows;
 mod chart;
@@ -29,7 +29,7 @@ enum Task {
         #[arg(long)]
         check: bool,
     },
-    /// Render the chart into manifests/install.yaml
+    /// Lint the chart and render it into manifests/install.yaml
     Render {
         /// Write nothing; fail where the file differs
         #[arg(long)]

@@ -1,10 +1,15 @@
 //! The way to the API server, as kubectl would go.
 
-use super::Fault;
+use super::{
+    Fault,
+    stored::{self, Stored},
+};
 use cherokee_api::CherokeeCluster;
 use kube::{
     Api, Client, Config,
+    api::{DynamicObject, ListParams},
     config::{KubeConfigOptions, Kubeconfig},
+    core::ApiResource,
 };
 
 /// Which cluster and namespace.
@@ -34,10 +39,9 @@ impl Place {
 
     async fn config(&self) -> Result<Config, Fault> {
         let Some(context) = &self.context else {
-            return Config::infer().await.map_err(|error| {
-                Fault::new(format!("no way to a cluster: {error}"))
-                    .hint("set KUBECONFIG, or plan offline with -f and --gpus")
-            });
+            return Config::infer()
+                .await
+                .map_err(|error| Fault::new(format!("no way to a cluster: {error}")).hint("set KUBECONFIG"));
         };
         let file = Kubeconfig::read().map_err(Fault::new)?;
         let options = KubeConfigOptions { context: Some(context.clone()), ..KubeConfigOptions::default() };
@@ -52,12 +56,28 @@ impl Server {
         Api::namespaced(self.client.clone(), &self.namespace)
     }
 
-    /// The CherokeeCluster of that name.
-    pub(crate) async fn cluster(&self, name: &str) -> Result<CherokeeCluster, Fault> {
-        let found = self.clusters().get_opt(name).await?;
-        found.ok_or_else(|| {
+    /// All of the namespace.
+    pub(crate) async fn all(&self) -> Result<Vec<Stored>, Fault> {
+        let found = self.objects().list(&ListParams::default()).await?;
+        Ok(found.items.into_iter().map(stored::read).collect())
+    }
+
+    /// The one of that name, as it is stored.
+    pub(crate) async fn one(&self, name: &str) -> Result<Stored, Fault> {
+        let found = self.objects().get_opt(name).await?;
+        found.map(stored::read).ok_or_else(|| {
             Fault::new(format!("no CherokeeCluster `{name}` in namespace `{}`", self.namespace))
                 .hint("kubectl get ckc --all-namespaces lists all")
         })
+    }
+
+    /// The CherokeeCluster of that name.
+    pub(crate) async fn cluster(&self, name: &str) -> Result<CherokeeCluster, Fault> {
+        self.one(name).await?.map_err(|unreadable| Fault::new(format!("`{name}`: {}", unreadable.message)))
+    }
+
+    fn objects(&self) -> Api<DynamicObject> {
+        let resource = ApiResource::erase::<CherokeeCluster>(&());
+        Api::namespaced_with(self.client.clone(), &self.namespace, &resource)
     }
 }

@@ -68,8 +68,8 @@ pub(crate) async fn run(place: &Place, args: &Args) -> Result<(), Fault> {
     let (name, most) = dreamer(&cluster, args.role.as_deref())?;
     let now = SystemClock.now();
     let until = if args.stop { None } else { Some(end(now, args.lasting, most)?) };
-    if args.lasting.is_some_and(|asked| most.is_some_and(|most| asked > most)) {
-        eprintln!("cut to the role's onDemand.maxDuration");
+    if let Some(most) = most.filter(|most| args.lasting.is_some_and(|asked| asked > *most)) {
+        eprintln!("cut to {most}, the role's onDemand.maxDuration");
     }
     let wake = Wake {
         cluster: args.name.clone(),

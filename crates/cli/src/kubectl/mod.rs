@@ -6,6 +6,7 @@ mod plan;
 mod printer;
 mod query;
 mod status;
+mod stored;
 
 use clap::{Parser, Subcommand};
 use connect::Place;
@@ -54,6 +55,9 @@ impl From<kube::Error> for Fault {
     fn from(error: kube::Error) -> Self {
         match &error {
             kube::Error::Api(status) => Self::new(&status.message),
+            kube::Error::SerdeError(error) => {
+                Self::new(format!("the API server answers what this version of kubectl-cherokee cannot read: {error}"))
+            }
             _ => Self::new(format!("the API server does not answer: {error}")),
         }
     }

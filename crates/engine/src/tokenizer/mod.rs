@@ -26,6 +26,8 @@ pub struct Tokenizer {
     encoder: Encoder,
     texts: Vec<String>,
     bytes: Vec<Vec<u8>>,
+    /// Bytes of the longest text, which is never shorter than what its token stands for.
+    longest: usize,
     ends: BTreeSet<u32>,
     begin: Option<u32>,
     end: Option<u32>,
@@ -91,6 +93,7 @@ impl Tokenizer {
             end,
             // As llama.cpp does for files that do not say.
             adds_begin: file.flag_if("tokenizer.ggml.add_bos_token").unwrap_or(is_pieces),
+            longest: texts.iter().map(String::len).max().unwrap_or(0).max(1),
             bytes,
             texts,
         })
@@ -114,6 +117,11 @@ impl Tokenizer {
             tokens.insert(0, begin);
         }
         Ok(tokens)
+    }
+
+    /// A number of tokens below which `text` does not come, whatever is in it; known without making them.
+    pub fn least_tokens(&self, text: &str) -> usize {
+        text.len().div_ceil(self.longest)
     }
 
     /// Bytes that `token` stands for; none for control tokens. They may be a part of a character.

@@ -12,8 +12,8 @@ pub(super) struct Pieces {
     /// The token of each byte, for characters that are in no piece.
     bytes: Vec<Option<u32>>,
     unknown: u32,
-    /// Texts of control and user-defined tokens, longest first.
-    marked: Vec<(String, u32)>,
+    /// Texts of control and user-defined tokens by their first byte, longest first.
+    marked: Vec<Vec<(String, u32)>>,
     space_before: bool,
 }
 
@@ -21,37 +21,48 @@ impl Pieces {
     /// Builds it from parallel lists. `marked` tokens are found in the text as they stand, before anything else.
     pub(super) fn new(texts: &[String], scores: Vec<f32>, marked: &[usize], unknown: u32, space_before: bool) -> Self {
         let id = |index: usize| u32::try_from(index).unwrap_or(u32::MAX);
-        let mut marked: Vec<(String, u32)> =
-            marked.iter().filter(|&&at| !texts[at].is_empty()).map(|&at| (texts[at].clone(), id(at))).collect();
-        marked.sort_by_key(|(text, _)| std::cmp::Reverse(text.len()));
+        let mut by_first: Vec<Vec<(String, u32)>> = vec![Vec::new(); 256];
+        for &at in marked {
+            if let Some(&first) = texts[at].as_bytes().first() {
+                by_first[usize::from(first)].push((texts[at].clone(), id(at)));
+            }
+        }
+        for same in &mut by_first {
+            same.sort_by_key(|(text, _)| std::cmp::Reverse(text.len()));
+        }
         let mut ids = HashMap::new();
         for (at, text) in texts.iter().enumerate() {
             ids.entry(text.clone()).or_insert(id(at));
         }
         let bytes = (0..=u8::MAX).map(|byte| ids.get(&format!("<0x{byte:02X}>")).copied()).collect();
-        Self { ids, scores, bytes, unknown, marked, space_before }
+        Self { ids, scores, bytes, unknown, marked: by_first, space_before }
     }
 
     /// Tokens of `text`.
     pub(super) fn encode(&self, text: &str) -> Vec<u32> {
         let mut tokens = Vec::new();
-        let mut rest = text;
+        let (mut plain, mut at) = (0, 0);
         // A space goes before the text, and before what follows a marked token.
-        while let Some((at, length, token)) = self.next_marked(rest) {
-            self.plain(&rest[..at], &mut tokens);
-            tokens.push(token);
-            rest = &rest[at + length..];
+        while at < text.len() {
+            match self.marked_at(&text.as_bytes()[at..]) {
+                Some((length, token)) => {
+                    self.plain(&text[plain..at], &mut tokens);
+                    tokens.push(token);
+                    at += length;
+                    plain = at;
+                }
+                None => at += 1,
+            }
         }
-        self.plain(rest, &mut tokens);
+        self.plain(&text[plain..], &mut tokens);
         tokens
     }
 
-    /// Where the first marked token begins, its length and itself; of several at one place the longest.
-    fn next_marked(&self, text: &str) -> Option<(usize, usize, u32)> {
-        self.marked
-            .iter()
-            .filter_map(|(marked, token)| Some((text.find(marked.as_str())?, marked.len(), *token)))
-            .min_by_key(|(at, length, _)| (*at, std::cmp::Reverse(*length)))
+    /// Length of the marked token that begins here, and itself; of several the longest.
+    fn marked_at(&self, text: &[u8]) -> Option<(usize, u32)> {
+        let same_first = self.marked.get(usize::from(*text.first()?))?;
+        let (found, token) = same_first.iter().find(|(marked, _)| text.starts_with(marked.as_bytes()))?;
+        Some((found.len(), *token))
     }
 
     /// Tokens of a text without marked tokens.
@@ -225,5 +236,21 @@ mod tests {
         let (first, last) = (tokens.first(), tokens.last());
         assert_eq!(first, last);
         assert_eq!(tokens.iter().filter(|&&token| token as usize == end).count(), 1);
+    }
+
+    #[test]
+    fn of_marked_tokens_the_leftmost_counts_and_of_those_the_longest() {
+        let texts = ["<unk>", "<a>", "<a><b>", "ß<b>", "x"].map(str::to_owned);
+        let pieces = Pieces::new(&texts, vec![0.0; 5], &[1, 2, 3], 0, false);
+        assert_eq!(pieces.encode("x<a>x<a><b>ß<b><a>"), [4, 1, 4, 2, 3, 1]);
+    }
+
+    #[test]
+    fn a_text_of_many_marked_tokens_takes_no_longer_than_its_length() {
+        let texts = ["<unk>", "<a>", "<never>"].map(str::to_owned);
+        let pieces = Pieces::new(&texts, vec![0.0; 3], &[1, 2], 0, false);
+        // Looking through the rest for each token would take minutes.
+        let text = "<a>".repeat(1_000_000);
+        assert_eq!(pieces.encode(&text).len(), 1_000_000);
     }
 }

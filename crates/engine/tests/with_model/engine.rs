@@ -81,11 +81,18 @@ fn what_cannot_be_answered_is_refused_with_its_reason() {
     let unknown = refusal(Query { model: "other".into(), ..ask("Hi", 1) });
     assert_eq!(unknown.to_string(), "model `other` is not loaded here; loaded: smol");
     let long = refusal(Query { shape: Shape::Text("word ".repeat(300)), ..ask("", 1) });
-    assert!(matches!(long, Refused::TooLong { context: 256, .. }), "{long:?}");
+    assert!(matches!(long, Refused::TooLong { context: 256, prompt } if prompt >= 300), "{long:?}");
+    // Known by its length: no token was made of it.
+    let far_too_long = refusal(Query { shape: Shape::Text("word ".repeat(1_000_000)), ..ask("", 1) });
+    let by_length = matches!(far_too_long, Refused::TooLong { context: 256, prompt } if prompt < 1_000_000);
+    assert!(by_length, "{far_too_long:?}");
 
     // Two places and two waiting: the fifth of a class is one too many, of the other class the first is not.
     let tickets: Vec<Ticket> = (0..4).map(|_| engine.submit(ask("Hi", 200)).expect("there is room")).collect();
     assert!(matches!(refusal(ask("Hi", 200)), Refused::Full { limit: 2, .. }));
+    // A full queue is seen before the prompt is read.
+    let long = Query { shape: Shape::Text("word ".repeat(300)), ..ask("", 1) };
+    assert!(matches!(refusal(long), Refused::Full { .. }));
     let background = engine.submit(Query { class: Class::Background, ..ask("Hi", 1) }).expect("a queue of its own");
     // Dropping the tickets cancels them, which frees their places for the one that is left.
     drop(tickets);

@@ -39,6 +39,15 @@ fn tokens_give_back_the_text_without_its_control_tokens() {
 }
 
 #[test]
+fn no_text_has_fewer_tokens_than_its_length_tells() {
+    let tokenizer = Tokenizer::read(&super::file()).expect("a tokenizer");
+    for line in recorded() {
+        assert!(tokenizer.least_tokens(&line.text) <= line.tokens.len(), "{:?}", line.text);
+    }
+    assert!(tokenizer.least_tokens(&"x".repeat(1 << 20)) > 100);
+}
+
+#[test]
 fn the_end_of_a_turn_ends_an_answer() {
     let tokenizer = Tokenizer::read(&super::file()).expect("a tokenizer");
     assert!(tokenizer.ends(2) && tokenizer.ends(0) && !tokenizer.ends(1));

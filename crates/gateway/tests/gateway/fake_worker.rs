@@ -24,6 +24,8 @@ pub(crate) enum Act {
     Say(&'static str),
     /// The same, cut by the limit of tokens.
     Limit(&'static str),
+    /// As `Say`, and tells this device.
+    SayOn(&'static str, &'static str),
     /// Answers with this status, with seconds for `Retry-After`.
     Status(u16, Option<u64>),
     /// Begins a body and breaks the connection.
@@ -136,6 +138,11 @@ async fn answer(State(worker): State<Worker>, request: Request) -> Response {
     };
     match act {
         Act::Say(text) => say(text, "stop"),
+        Act::SayOn(device, text) => {
+            let mut response = say(text, "stop");
+            response.headers_mut().insert("x-cherokee-device", device.parse().unwrap());
+            response
+        }
         Act::Limit(text) => say(text, "length"),
         Act::Wait(text) => {
             worker.gate.subscribe().wait_for(|open| *open).await.unwrap();

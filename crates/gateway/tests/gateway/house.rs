@@ -36,6 +36,7 @@ pub(crate) struct Plan {
     pub(crate) workers: Table,
     pub(crate) door: Door,
     pub(crate) places: usize,
+    pub(crate) bodies_bytes: usize,
     pub(crate) hold: Duration,
     pub(crate) idle: Duration,
     pub(crate) ending: Ending,
@@ -65,6 +66,7 @@ impl Plan {
             workers: table,
             door: Door::Open,
             places: 8,
+            bodies_bytes: 1 << 20,
             hold: DEADLINE,
             idle: DEADLINE,
             ending: Ending { pre_stop: Duration::ZERO, drain: DEADLINE },
@@ -84,7 +86,7 @@ impl Plan {
         let upstream = Upstream::new(Limits { answer: DEADLINE, idle: self.idle });
         let gateway = Gateway {
             door: self.door,
-            admission: Admission::new(self.places, metrics.in_flight().clone()),
+            admission: Admission::new(self.places, self.bodies_bytes, metrics.in_flight().clone()),
             max_body_bytes: BODY_LIMIT,
             layouts: layouts.clone(),
             memory: Some(Arc::clone(&memory) as Arc<dyn Memory>),
@@ -154,6 +156,7 @@ pub(crate) fn layer_layout() -> Layout {
         device: format!("GPU-{name}"),
         models: vec!["resonance".into()],
         on: true,
+        superseded: false,
     };
     let mut dream = role(Layer::Subconscious, &[], "dream");
     dream.state = RoleState::Asleep;

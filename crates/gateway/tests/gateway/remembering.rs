@@ -74,6 +74,33 @@ async fn an_entry_knows_where_it_came_from() {
 }
 
 #[tokio::test]
+async fn the_device_that_a_worker_tells_wins_over_the_planned_one() {
+    for body in [hello(), hello_stream()] {
+        let (house, _worker) = house(Act::SayOn("GPU-real", TEXT)).await;
+        assert_eq!(house.client.chat(&body).await.header("x-cherokee-device"), "GPU-real");
+        stored(&house, "stored").await;
+        let (entry, _) = house.memory.entries.lock().unwrap().values().next().unwrap().clone();
+        assert_eq!(entry.device.as_deref(), Some("GPU-real"));
+    }
+}
+
+#[tokio::test]
+async fn a_worker_that_still_has_the_model_of_before_answers_and_is_not_remembered() {
+    let (house, worker) = house(Act::Say(TEXT)).await;
+    let mut layout = crate::house::layer_layout();
+    layout.slots.values_mut().for_each(|slot| slot.superseded = true);
+    house.layout.send_replace(Some(Arc::new(layout)));
+    for _ in 0..2 {
+        assert_eq!(house.client.chat(&hello()).await.content(), TEXT);
+    }
+    // Now its turn has come, and the first answer of the new model is the first that memory hears of.
+    house.layout.send_replace(Some(Arc::new(crate::house::layer_layout())));
+    house.client.chat(&hello()).await;
+    stored(&house, "stored").await;
+    assert_eq!(worker.seen().len(), 3);
+}
+
+#[tokio::test]
 async fn a_cut_stream_is_never_stored() {
     let event = "data: {\"choices\": [{\"index\": 0, \"delta\": {\"content\": \"x\"}, \"finish_reason\": \"stop\"}], \"usage\": {\"prompt_tokens\":1,\"completion_tokens\":1,\"total_tokens\":2}}\n\n";
     for act in [Act::CutAfter(event), Act::EndEarly(event)] {

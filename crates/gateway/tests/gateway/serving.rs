@@ -1,15 +1,32 @@
 //! Addresses, headers, the door, places and limits.
 
 use crate::{
-    client::Client,
+    client::{Client, DEADLINE},
     fake_worker::{Act, Worker},
-    house::{BODY_LIMIT, Plan, eventually, hello, hello_stream},
+    house::{BODY_LIMIT, House, Plan, eventually, hello, hello_stream},
 };
 use cherokee_gateway::auth::{Door, Keys};
 use http::{Method, StatusCode};
 use serde_json::{Value, json};
 use std::sync::Arc;
-use tokio::sync::watch;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+    sync::watch,
+};
+
+/// A client that announces a body of so many bytes and sends none of it; returned when the gateway waits for them.
+async fn dribbler(house: &House, bytes: usize) -> TcpStream {
+    let mut line = TcpStream::connect(house.address).await.unwrap();
+    let head = format!(
+        "POST /v1/chat/completions HTTP/1.1\r\nhost: gateway\r\ncontent-length: {bytes}\r\nexpect: 100-continue\r\n\r\n"
+    );
+    line.write_all(head.as_bytes()).await.unwrap();
+    let mut told = [0; 12];
+    tokio::time::timeout(DEADLINE, line.read_exact(&mut told)).await.expect("it is told to go on").unwrap();
+    assert_eq!(&told, b"HTTP/1.1 100");
+    line
+}
 
 #[tokio::test]
 async fn a_query_reaches_the_conscious_worker_with_only_its_model_rewritten() {
@@ -131,6 +148,33 @@ async fn a_full_gateway_refuses_at_once_until_a_place_is_free() {
     worker.open();
     assert_eq!(first.await.unwrap().content(), "hi");
     assert_eq!(house.client.chat(&hello()).await.status, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn a_client_that_dribbles_its_body_holds_no_place() {
+    let worker = Worker::start(&[Act::Say("hi")]).await;
+    let mut plan = Plan::new(&[("conscious", &worker.address)]);
+    plan.places = 1;
+    let house = plan.start().await;
+    let _slow = dribbler(&house, 100).await;
+    assert_eq!(house.client.chat(&hello()).await.status, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn bodies_beyond_what_a_gateway_holds_are_refused_until_there_is_room() {
+    let worker = Worker::start(&[Act::Say("hi")]).await;
+    let mut plan = Plan::new(&[("conscious", &worker.address)]);
+    plan.bodies_bytes = BODY_LIMIT;
+    let house = plan.start().await;
+    let slow = dribbler(&house, BODY_LIMIT).await;
+    let refused = house.client.chat(&hello()).await;
+    assert_eq!(
+        (refused.status.as_u16(), refused.code(), refused.header("retry-after")),
+        (429, json!("queue_full"), "1")
+    );
+    drop(slow);
+    let again = async { while house.client.chat(&hello()).await.status != StatusCode::OK {} };
+    tokio::time::timeout(DEADLINE, again).await.expect("there is room again");
 }
 
 #[tokio::test]

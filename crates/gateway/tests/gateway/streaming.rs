@@ -35,6 +35,22 @@ async fn a_stream_that_breaks_ends_in_an_error_event_and_without_done() {
 }
 
 #[tokio::test]
+async fn a_worker_s_own_error_in_mid_stream_is_the_only_one_and_the_end() {
+    const TEXT: &str = "data: {\"choices\": [{\"index\": 0, \"delta\": {\"content\": \"half\"}}]}\n\n\
+                        data: {\"error\": {\"message\": \"worker says no\", \"code\": \"stream_cut\"}}\n\n";
+    for act in [Act::EndEarly(TEXT), Act::CutAfter(TEXT), Act::HangAfter(TEXT), Act::Raw(TEXT, 7)] {
+        let (house, _worker) = house(act.clone()).await;
+        let answer = house.client.chat(&hello_stream()).await;
+        let events = answer.events();
+        assert_eq!(events.len(), 2, "{act:?}: {events:?}");
+        let error: Value = serde_json::from_str(&events[1]).unwrap();
+        assert_eq!(error["error"]["message"], "worker says no");
+        assert!(house.metrics().await.contains(r#"cherokee_gateway_streams_total{result="cut"} 1"#), "{act:?}");
+        assert_eq!(house.memory.len(), 0);
+    }
+}
+
+#[tokio::test]
 async fn a_stream_that_nobody_remembers_passes_byte_for_byte() {
     const TEXT: &str = ": queued\r\n\r\ndata: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"ᎣᏏᏲ\",\"x\":1}}],\"usage\":null}\r\n\r\nid: 3\n\ndata: [DONE]\n\n";
     for size in [1, 2, 7, 1000] {

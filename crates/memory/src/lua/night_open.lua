@@ -19,6 +19,4 @@ if planned == 0 then
 end
 redis.call('EXPIRE', key, kept)
 redis.call('SET', p .. 'night:last:' .. ARGV[3], id, 'EX', kept)
-redis.call('ZADD', p .. 'nights', ARGV[6], id)
-redis.call('ZREMRANGEBYSCORE', p .. 'nights', '-inf', tonumber(ARGV[6]) - tonumber(kept))
 return id

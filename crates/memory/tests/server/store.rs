@@ -2,18 +2,17 @@
 
 use crate::support::{Redis, eventually};
 use cherokee_memory::{
-    Answer, Asked, Cut, Endpoint, Entry, Error, Fingerprint, Heat, Key, Options, Provenance, Put, Removal, Store,
+    Answer, Asked, Cut, Endpoint, Entry, Error, Fingerprint, Heat, Key, Options, Provenance, Put, Removal, Room, Store,
     Verdict, cut, heat::DEFAULT_HALF_LIFE, key::judge,
 };
 use cherokee_wire::openai::{FinishReason, Usage};
 use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::json;
-use std::{
-    collections::BTreeSet,
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
 const WEEK: Duration = Duration::from_hours(7 * 24);
+/// Removes an entry however hot it is.
+const ANYHOW: Removal = Removal::Evicted(Heat(1e9));
 
 fn now() -> DateTime<Utc> {
     DateTime::from_timestamp(1_795_000_000, 0).unwrap()
@@ -48,6 +47,15 @@ async fn remember(store: &Store, question: &str, at: DateTime<Utc>) -> Fingerpri
     fingerprint
 }
 
+/// The version before the present one, which no program reads yet.
+async fn old(redis: &Redis, fingerprint: &Fingerprint) -> Option<Entry> {
+    let client = redis::Client::open(redis.url()).unwrap();
+    let mut line = client.get_multiplexed_async_connection().await.unwrap();
+    let get = redis::Cmd::hget(format!("cherokee:{{forest/owl}}:old:{fingerprint}"), "body");
+    let body: Option<String> = get.query_async(&mut line).await.unwrap();
+    body.as_deref().and_then(Entry::decode)
+}
+
 async fn order(store: &Store) -> Vec<Fingerprint> {
     store.hottest(0, 100).await.unwrap().iter().map(|ranked| ranked.fingerprint).collect()
 }
@@ -64,8 +72,8 @@ async fn what_is_stored_is_recalled_as_it_was_and_counted() {
     let stats = store.stats().await.unwrap();
     assert_eq!((stats.entries, stats.hits, stats.misses, stats.puts), (1, 1, 1, 1));
     assert!(stats.bytes > entry.encode().unwrap().len() as u64);
-    assert!(store.remove(&fingerprint, Removal::Forgotten).await.unwrap());
-    assert!(!store.remove(&fingerprint, Removal::Forgotten).await.unwrap());
+    assert!(store.remove(&fingerprint, ANYHOW).await.unwrap());
+    assert!(!store.remove(&fingerprint, ANYHOW).await.unwrap());
     assert_eq!(store.stats().await.unwrap().bytes, 0);
 }
 
@@ -82,14 +90,14 @@ async fn a_newer_version_is_never_replaced_by_an_older_one() {
     assert_eq!(store.put(&fingerprint, &first, WEEK, now()).await.unwrap(), Put::Kept(2));
     assert_eq!(store.put(&fingerprint, &dreamt(&first, "x", 1), WEEK, now()).await.unwrap(), Put::Kept(2));
     assert_eq!(store.get(&fingerprint).await.unwrap(), Some(second.clone()));
-    assert_eq!(store.previous(&fingerprint).await.unwrap(), Some(first));
+    assert_eq!(old(&redis, &fingerprint).await, Some(first));
     assert_eq!(second.provenance_word(), "dream/2");
     assert!(store.stats().await.unwrap().bytes > alone, "the old version takes bytes too");
     store.put(&fingerprint, &dreamt(&second, "y", 2), WEEK, now()).await.unwrap();
-    assert_eq!(store.previous(&fingerprint).await.unwrap(), Some(second));
-    store.remove(&fingerprint, Removal::Forgotten).await.unwrap();
+    assert_eq!(old(&redis, &fingerprint).await, Some(second));
+    store.remove(&fingerprint, ANYHOW).await.unwrap();
     assert_eq!(store.stats().await.unwrap().bytes, 0);
-    assert_eq!(store.previous(&fingerprint).await.unwrap(), None);
+    assert_eq!(old(&redis, &fingerprint).await, None);
 }
 
 #[tokio::test]
@@ -112,13 +120,11 @@ async fn redis_and_rust_agree_on_heat() {
     let store = redis.store().await;
     let fingerprint = remember(&store, "who?", now()).await;
     let mut heat = Heat::first(now(), DEFAULT_HALF_LIFE);
-    for minutes in [1, 500, 9_000, 2] {
+    for minutes in [1, 500, 9_000, 2, 0] {
         let then = now() + TimeDelta::minutes(minutes);
         store.recall(&fingerprint, then).await.unwrap();
         heat = heat.used(then, DEFAULT_HALF_LIFE);
     }
-    store.touch(&fingerprint, 2, now()).await.unwrap();
-    heat = heat.used(now(), DEFAULT_HALF_LIFE).used(now(), DEFAULT_HALF_LIFE);
     let there = store.hottest(0, 1).await.unwrap()[0].heat;
     assert!((there.0 - heat.0).abs() < 1e-9, "{there:?} {heat:?}");
 
@@ -126,7 +132,8 @@ async fn redis_and_rust_agree_on_heat() {
     store.set_half_life(half, later).await.unwrap();
     store.set_half_life(half, later).await.unwrap();
     let there = store.hottest(0, 1).await.unwrap()[0].heat;
-    assert!((there.0 - heat.rescaled(later, DEFAULT_HALF_LIFE, half).0).abs() < 1e-6);
+    let (moved, before) = (there.temperature_at(later, half), heat.temperature_at(later, DEFAULT_HALF_LIFE));
+    assert!((moved - before).abs() < 1e-6, "{moved} {before}");
 }
 
 #[tokio::test]
@@ -137,7 +144,7 @@ async fn what_is_used_is_hotter_than_what_is_not() {
         (remember(&store, "a", now()).await, remember(&store, "b", now()).await, remember(&store, "c", now()).await);
     store.recall(&b, now()).await.unwrap();
     store.recall(&b, now()).await.unwrap();
-    assert!(store.touch(&c, 1, now()).await.unwrap());
+    store.recall(&c, now()).await.unwrap();
     assert_eq!(order(&store).await, [b, c, a]);
     let coldest: Vec<_> = store.coldest(2).await.unwrap().iter().map(|ranked| ranked.fingerprint).collect();
     assert_eq!(coldest, [a, c]);
@@ -171,6 +178,30 @@ async fn an_evicted_query_that_comes_again_has_its_heat_back() {
 }
 
 #[tokio::test]
+async fn no_more_ghosts_than_entries_outlast_a_trim() {
+    let redis = Redis::start(&[]).await;
+    let store = redis.store().await;
+    for number in 0..5 {
+        remember(&store, &format!("question {number}"), now()).await;
+    }
+    for ranked in store.coldest(3).await.unwrap() {
+        assert!(store.remove(&ranked.fingerprint, Removal::Evicted(ranked.heat)).await.unwrap());
+    }
+    assert_eq!(store.trim_ghosts().await.unwrap(), 1, "three ghosts, two entries");
+    assert_eq!(store.trim_ghosts().await.unwrap(), 0);
+}
+
+#[tokio::test]
+async fn a_limit_counts_only_where_redis_refuses_what_is_beyond_it() {
+    for (policy, limit) in [("noeviction", 64 << 20), ("allkeys-lru", 0)] {
+        let redis = Redis::start(&["--maxmemory", "64mb", "--maxmemory-policy", policy]).await;
+        let Room { used, limit: told } = redis.store().await.room().await.unwrap();
+        assert_eq!(told, limit, "{policy}");
+        assert!(used > 0);
+    }
+}
+
+#[tokio::test]
 async fn expired_entries_are_missed_listed_and_cleaned_up() {
     let redis = Redis::start(&[]).await;
     let store = redis.store().await;
@@ -185,26 +216,6 @@ async fn expired_entries_are_missed_listed_and_cleaned_up() {
     assert!(!store.remove(&b, Removal::Expired).await.unwrap(), "it still lives");
     let stats = store.stats().await.unwrap();
     assert_eq!((stats.entries, stats.expired), (1, 1));
-}
-
-#[tokio::test]
-async fn a_walk_meets_every_entry() {
-    let redis = Redis::start(&[]).await;
-    let store = redis.store().await;
-    let mut all = BTreeSet::new();
-    for number in 0..1_200 {
-        all.insert(remember(&store, &format!("question {number}"), now()).await);
-    }
-    let (mut cursor, mut met) = (0, BTreeSet::new());
-    loop {
-        let (next, page) = store.scan(cursor).await.unwrap();
-        met.extend(page);
-        cursor = next;
-        if next == 0 {
-            break;
-        }
-    }
-    assert_eq!(all, met);
 }
 
 #[tokio::test]
@@ -249,7 +260,7 @@ async fn clusters_do_not_see_each_other() {
     let store = redis.store().await;
     let fingerprint = remember(&store, "a", now()).await;
     let other = Store::new(&Options::new(&redis.url(), None, "forest", "elk").unwrap()).unwrap();
-    eventually(|| async { other.ping().await.is_ok() }).await;
+    eventually(|| async { other.stats().await.is_ok() }).await;
     assert_eq!(other.recall(&fingerprint, now()).await.unwrap(), None);
     assert_eq!(other.stats().await.unwrap().entries, 0);
 }
@@ -262,10 +273,10 @@ async fn the_password_is_needed_and_never_shown() {
     std::fs::write(&file, "tell-nobody\n").unwrap();
     let options = Options::with_password_file(&redis.url(), Some(&file), "forest", "owl").unwrap();
     let store = Store::new(&options).unwrap();
-    eventually(|| async { store.ping().await.is_ok() }).await;
+    eventually(|| async { store.stats().await.is_ok() }).await;
     assert!(!format!("{options:?} {store:?}").contains("tell-nobody"));
     let stranger = redis_store_without_password(&redis);
-    let refused = stranger.ping().await.unwrap_err();
+    let refused = stranger.stats().await.unwrap_err();
     assert!(!refused.to_string().contains("tell-nobody"), "{refused}");
     assert!(matches!(Options::new("http//:tell-nobody", None, "a", "b"), Err(Error::Address)));
 }

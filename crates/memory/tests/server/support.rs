@@ -53,7 +53,7 @@ impl Redis {
     /// A store on this server that answers.
     pub(crate) async fn store(&self) -> Store {
         let store = Store::new(&self.options()).unwrap();
-        eventually(|| async { store.ping().await.is_ok() }).await;
+        eventually(|| async { store.stats().await.is_ok() }).await;
         store
     }
 

@@ -19,7 +19,7 @@ use axum::{
         sse::{self, KeepAlive},
     },
 };
-use cherokee_engine::{Class, DeviceKind, Engine, Event, Query, Ticket};
+use cherokee_engine::{Class, DeviceKind, Engine, Event, Query, Refused, Ticket};
 use cherokee_wire::{
     error::{Code, ErrorBody},
     headers,
@@ -27,6 +27,7 @@ use cherokee_wire::{
 use futures::{Stream, stream};
 use serde::de::DeserializeOwned;
 use std::{collections::VecDeque, convert::Infallible};
+use tokio::task::{self, JoinError};
 use tokio_util::task::task_tracker::TaskTrackerToken;
 
 type Body = Result<Bytes, BytesRejection>;
@@ -50,7 +51,7 @@ async fn answer(
     read: impl FnOnce(Class, &str) -> Result<(Query, Delivery), Refusal>,
 ) -> Response {
     let outcome = async {
-        let (answer, delivery) = begin(app, headers, endpoint, read)?;
+        let (answer, delivery) = begin(app, headers, endpoint, read).await?;
         if delivery.stream { answer.streamed().await } else { answer.whole().await }
     };
     let mut response = outcome.await.unwrap_or_else(IntoResponse::into_response);
@@ -64,7 +65,7 @@ async fn answer(
 }
 
 /// Checks the request and hands it to the engine.
-fn begin(
+async fn begin(
     app: &App,
     headers: &HeaderMap,
     endpoint: Endpoint,
@@ -80,7 +81,12 @@ fn begin(
         .and_then(|class| read(class, default))
         .map_err(refuse)?;
     let model = query.model.clone();
-    let ticket = engine.submit(query).map_err(|refused| refuse(refused.into()))?;
+    let asked = app.clone();
+    // A prompt takes a while to become tokens, and others wait for this thread.
+    let submit = move || asked.engine().map_or(Err(Refused::Ended), |engine| engine.submit(query));
+    let submitted = task::spawn_blocking(submit).await;
+    let unread = |fault: JoinError| Refusal::new(Code::Internal, format!("the prompt was not read: {fault}"), None);
+    let ticket = submitted.map_err(|fault| refuse(unread(fault)))?.map_err(|refused| refuse(refused.into()))?;
     let prefix = match endpoint {
         Endpoint::Chat => "chatcmpl",
         Endpoint::Completion => "cmpl",

@@ -9,7 +9,7 @@ use cherokee_wire::{
     headers,
     openai::{self, ChatRequest, CompletionRequest, Content, Message},
 };
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 /// Most stop texts of a query.
 const MOST_STOPS: usize = 16;
@@ -31,9 +31,11 @@ pub(super) fn chat(request: ChatRequest, class: Class, default: &str) -> Result<
         return Err(Refusal::invalid("messages", "`messages` is empty; give at least one"));
     }
     let extra = &request.sampling.extra;
-    let tools = extra.get("tools").and_then(Value::as_array).is_some_and(|tools| !tools.is_empty());
-    if tools && extra.get("tool_choice").and_then(Value::as_str) != Some("none") {
-        return Err(Refusal::invalid("tools", "tools are not offered; leave `tools` out"));
+    for (tools, choice) in [("tools", "tool_choice"), ("functions", "function_call")] {
+        let asked = extra.get(tools).and_then(Value::as_array).is_some_and(|tools| !tools.is_empty());
+        if asked && extra.get(choice).and_then(Value::as_str) != Some("none") {
+            return Err(Refusal::invalid(tools, format!("tools are not offered; leave `{tools}` out")));
+        }
     }
     let format = extra.get("response_format").and_then(|format| format.get("type")).and_then(Value::as_str);
     if format.is_some_and(|format| format != "text") {
@@ -89,8 +91,10 @@ fn query(
     if asked.n.is_some_and(|n| n != 1) {
         return Err(Refusal::invalid("n", "`n` must be 1; ask again for another answer"));
     }
-    if asked.extra.get("logprobs").is_some_and(|value| !matches!(value, Value::Null | Value::Bool(false))) {
-        return Err(Refusal::invalid("logprobs", "`logprobs` is not offered; leave it out"));
+    for field in ["logprobs", "presence_penalty", "frequency_penalty", "logit_bias", "best_of"] {
+        if asked.extra.get(field).is_some_and(|value| !changes_nothing(field, value)) {
+            return Err(Refusal::invalid(field, format!("`{field}` is not offered; leave it out")));
+        }
     }
     let temperature = asked.temperature.unwrap_or(1.0);
     if !(0.0..=2.0).contains(&temperature) {
@@ -113,13 +117,34 @@ fn query(
         shape,
         max_tokens: asked.limit().and_then(|limit| usize::try_from(limit).ok()),
         stop,
-        sampling: Sampling { temperature, top_p, seed: asked.seed },
+        sampling: Sampling { temperature, top_p, seed: asked.seed.map(i64::cast_unsigned) },
         class,
     };
     Ok((query, Delivery { stream: asked.streams(), usage: asked.wants_usage() }))
 }
 
+/// Whether a field that is not offered has a value that asks for nothing.
+fn changes_nothing(field: &str, value: &Value) -> bool {
+    match (field, value) {
+        (_, Value::Null) => true,
+        ("logprobs", value) => value == &Value::Bool(false),
+        ("presence_penalty" | "frequency_penalty", value) => value.as_f64().is_some_and(|penalty| penalty == 0.0),
+        ("logit_bias", value) => value.as_object().is_some_and(Map::is_empty),
+        ("best_of", value) => value.as_u64().is_some_and(|answers| answers <= 1),
+        _ => false,
+    }
+}
+
 fn turn(at: usize, message: Message) -> Result<Turn, Refusal> {
+    if matches!(message.role.as_str(), "tool" | "function") {
+        let field = format!("messages[{at}].role");
+        return Err(Refusal::invalid(&field, format!("`{field}` is `{}`; tools are not offered", message.role)));
+    }
+    let calls = message.extra.get("tool_calls");
+    if calls.is_some_and(|calls| !calls.is_null() && calls.as_array().is_none_or(|calls| !calls.is_empty())) {
+        let field = format!("messages[{at}].tool_calls");
+        return Err(Refusal::invalid(&field, format!("`{field}` is there; tools are not offered")));
+    }
     let content = match message.content {
         None => String::new(),
         Some(Content::Text(text)) => text,
@@ -185,7 +210,14 @@ mod tests {
             ("top_p", json!({"top_p": -0.1})),
             ("max_tokens", json!({"max_tokens": 0})),
             ("logprobs", json!({"logprobs": true})),
+            ("presence_penalty", json!({"presence_penalty": -0.5})),
+            ("frequency_penalty", json!({"frequency_penalty": 1})),
+            ("logit_bias", json!({"logit_bias": {"50256": -100}})),
+            ("best_of", json!({"best_of": 2})),
             ("tools", json!({"tools": [{"type": "function"}]})),
+            ("functions", json!({"functions": [{"name": "f"}]})),
+            ("messages[0].role", json!({"messages": [{"role": "tool", "content": "4", "tool_call_id": "a"}]})),
+            ("messages[0].tool_calls", json!({"messages": [{"role": "assistant", "tool_calls": [{"id": "a"}]}]})),
             ("response_format", json!({"response_format": {"type": "json_object"}})),
             ("messages", json!({"messages": []})),
             ("messages[0].content", json!({"messages": part})),
@@ -194,6 +226,17 @@ mod tests {
             let refusal = chat_of(body).expect_err(field);
             assert_eq!(refusal.body.error.param.as_deref(), Some(field));
         }
+    }
+
+    #[test]
+    fn a_field_that_asks_for_nothing_is_no_reason_to_refuse_and_a_seed_may_be_negative() {
+        let (query, _) = chat_of(json!({
+            "presence_penalty": 0, "frequency_penalty": 0.0, "logit_bias": {}, "best_of": 1, "logprobs": false,
+            "tools": [], "functions": null, "seed": -1,
+            "messages": [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "x", "tool_calls": []}],
+        }))
+        .expect("it is sound");
+        assert_eq!(query.sampling.seed, Some(u64::MAX));
     }
 
     #[test]

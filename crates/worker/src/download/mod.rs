@@ -16,7 +16,7 @@ use std::{
 
 /// Breaks in a row without a new byte after which it is given up.
 const MOST_IDLE_BREAKS: u32 = 6;
-/// Pause after the first break without a new byte; doubled after each further one.
+/// Pause after a break; doubled after each further one without a new byte.
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
 /// Longest pause between two attempts.
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
@@ -112,19 +112,16 @@ pub async fn fetch(order: &Order) -> Result<PathBuf, Fault> {
 /// Fetches until the part is complete; returns its size.
 async fn all(order: &Order, part: &Path) -> Result<u64, Fault> {
     let client = transfer::client(&order.url)?;
-    let mut breaks = 0;
+    let mut patience = Patience { furthest: size(part)?, breaks: 0 };
     loop {
-        let before = size(part)?;
-        let cause = match transfer::attempt(&client, order, part, before).await? {
+        let cause = match transfer::attempt(&client, order, part, size(part)?).await? {
             transfer::End::Complete => return size(part),
             transfer::End::Broken(cause) => cause,
         };
         let bytes = size(part)?;
-        breaks = if bytes > before { 0 } else { breaks + 1 };
-        if breaks >= MOST_IDLE_BREAKS {
-            return Err(Fault::GaveUp { url: shown(&order.url), breaks, bytes, cause });
-        }
-        let pause = if breaks == 0 { Duration::ZERO } else { (FIRST_PAUSE * 2_u32.pow(breaks - 1)).min(LONGEST_PAUSE) };
+        let Some(pause) = patience.after_break(bytes) else {
+            return Err(Fault::GaveUp { url: shown(&order.url), breaks: patience.breaks, bytes, cause });
+        };
         tracing::warn!(
             url = shown(&order.url),
             bytes,
@@ -133,6 +130,24 @@ async fn all(order: &Order, part: &Path) -> Result<u64, Fault> {
             "download broke, resuming"
         );
         tokio::time::sleep(pause).await;
+    }
+}
+
+/// How often a download may break.
+struct Patience {
+    /// Most bytes that were there at once: a server without ranges begins the file again after each break.
+    furthest: u64,
+    /// Breaks since there were more.
+    breaks: u32,
+}
+
+impl Patience {
+    /// How long to wait after a break at `bytes`; none when it is given up.
+    fn after_break(&mut self, bytes: u64) -> Option<Duration> {
+        self.breaks = if bytes > self.furthest { 0 } else { self.breaks + 1 };
+        self.furthest = self.furthest.max(bytes);
+        let pause = (FIRST_PAUSE * 2_u32.pow(self.breaks.saturating_sub(1))).min(LONGEST_PAUSE);
+        (self.breaks < MOST_IDLE_BREAKS).then_some(pause)
     }
 }
 
@@ -195,6 +210,27 @@ fn shown(url: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use super::{FIRST_PAUSE, MOST_IDLE_BREAKS, Patience};
+
+    #[test]
+    fn a_server_that_begins_again_and_breaks_where_it_broke_is_given_up() {
+        let mut patience = Patience { furthest: 0, breaks: 0 };
+        assert_eq!(patience.after_break(1_000), Some(FIRST_PAUSE), "the first bytes");
+        for breaks in 1..MOST_IDLE_BREAKS {
+            let bytes = if breaks == 2 { 0 } else { 1_000 };
+            assert_eq!(patience.after_break(bytes), Some(FIRST_PAUSE * 2_u32.pow(breaks - 1)));
+        }
+        assert_eq!(patience.after_break(1_000), None);
+    }
+
+    #[test]
+    fn a_download_that_gets_further_each_time_breaks_as_often_as_it_likes_and_pauses_each_time() {
+        let mut patience = Patience { furthest: 10, breaks: 0 };
+        for bytes in 11..100 {
+            assert_eq!(patience.after_break(bytes), Some(FIRST_PAUSE));
+        }
+    }
+
     #[test]
     fn secrets_of_an_address_are_not_shown() {
         assert_eq!(super::shown("https://u:p@h/m.gguf?signature=x#y"), "https://h/m.gguf");

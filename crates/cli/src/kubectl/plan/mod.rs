@@ -110,7 +110,13 @@ async fn subject(place: &Place, args: &Args, now: DateTime<Utc>) -> Result<Subje
             let cluster = stored_by(cluster, place.namespace.as_deref(), now);
             Ok(Subject { cluster, hints: Hints::default(), fleet: gpus.fleet(), serving: BTreeMap::new() })
         }
-        (read, gpus) => live(&place.connect().await?, read, args, gpus.as_ref(), now).await,
+        (read, gpus) => {
+            let server = place.connect().await.map_err(|fault| {
+                let hint = fault.hint.map(|hint| format!("{hint}, or plan offline with -f and --gpus"));
+                Fault { hint, ..fault }
+            })?;
+            live(&server, read, args, gpus.as_ref(), now).await
+        }
     }
 }
 

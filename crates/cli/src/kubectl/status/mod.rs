@@ -4,7 +4,7 @@ mod table;
 
 use super::{Fault, connect::Place, printer::Output};
 use cherokee_api::{CherokeeCluster, names::condition};
-use kube::{ResourceExt, api::ListParams};
+use kube::ResourceExt;
 use table::Sheet;
 
 /// Which ones to show.
@@ -19,17 +19,17 @@ pub(crate) struct Args {
 
 pub(crate) async fn run(place: &Place, args: &Args) -> Result<(), Fault> {
     let server = place.connect().await?;
-    let clusters = match &args.name {
-        Some(name) => vec![server.cluster(name).await?],
-        None => server.clusters().list(&ListParams::default()).await?.items,
+    let stored = match &args.name {
+        Some(name) => vec![server.one(name).await?],
+        None => server.all().await?,
     };
-    if clusters.is_empty() {
+    if stored.is_empty() {
         eprintln!("no CherokeeCluster in namespace `{}`", server.namespace);
         eprintln!("hint: kubectl get ckc --all-namespaces lists all");
     }
-    args.output.print(&Sheet::new(&clusters))?;
-    for cluster in clusters.iter().filter(|cluster| is_stalled(cluster)) {
-        eprintln!("hint: kubectl cherokee plan {} tells what would fit", cluster.name_any());
+    args.output.print(&Sheet::new(&stored))?;
+    for cluster in stored.iter().flatten().filter(|cluster| is_stalled(cluster)) {
+        eprintln!("hint: kubectl cherokee plan -n {} {} tells what would fit", server.namespace, cluster.name_any());
     }
     Ok(())
 }

@@ -1,8 +1,11 @@
 //! Status as lines of text.
 
-use crate::kubectl::printer::{Table, columns};
+use crate::kubectl::{
+    printer::{Table, columns},
+    stored::Stored,
+};
 use cherokee_api::{
-    CherokeeCluster, CherokeeClusterStatus,
+    CherokeeClusterStatus,
     status::{RoleStatus, SlotStatus},
 };
 use cherokee_operator::time::from_k8s;
@@ -19,8 +22,21 @@ pub(crate) struct Sheet(Vec<Entry>);
 
 /// One cluster.
 #[derive(Serialize)]
+#[serde(untagged)]
+enum Entry {
+    Read(Box<Shown>),
+    /// One that this version cannot read, and why.
+    Unreadable {
+        namespace: String,
+        name: String,
+        unreadable: String,
+    },
+}
+
+/// One that was read.
+#[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Entry {
+struct Shown {
     namespace: String,
     name: String,
     generation: i64,
@@ -29,25 +45,36 @@ struct Entry {
 }
 
 impl Sheet {
-    pub(crate) fn new(clusters: &[CherokeeCluster]) -> Self {
-        let entry = |cluster: &CherokeeCluster| Entry {
-            namespace: cluster.namespace().unwrap_or_default(),
-            name: cluster.name_any(),
-            generation: cluster.metadata.generation.unwrap_or_default(),
-            time_zone: cluster.spec.time_zone.clone(),
-            status: cluster.status.clone(),
+    pub(crate) fn new(stored: &[Stored]) -> Self {
+        let entry = |stored: &Stored| match stored {
+            Ok(cluster) => Entry::Read(Box::new(Shown {
+                namespace: cluster.namespace().unwrap_or_default(),
+                name: cluster.name_any(),
+                generation: cluster.metadata.generation.unwrap_or_default(),
+                time_zone: cluster.spec.time_zone.clone(),
+                status: cluster.status.clone(),
+            })),
+            Err(other) => Entry::Unreadable {
+                namespace: other.namespace.clone(),
+                name: other.name.clone(),
+                unreadable: other.message.clone(),
+            },
         };
-        Self(clusters.iter().map(entry).collect())
+        Self(stored.iter().map(entry).collect())
     }
 }
 
 impl Table for Sheet {
     fn table(&self) -> String {
-        self.0.iter().map(Entry::text).collect::<Vec<_>>().join("\n")
+        let text = |entry: &Entry| match entry {
+            Entry::Read(shown) => shown.text(),
+            Entry::Unreadable { namespace, name, unreadable } => format!("{namespace}/{name}: {unreadable}\n"),
+        };
+        self.0.iter().map(text).collect::<Vec<_>>().join("\n")
     }
 }
 
-impl Entry {
+impl Shown {
     fn text(&self) -> String {
         let Some(status) = &self.status else {
             return format!("{}/{}: the operator has not looked at it yet\n", self.namespace, self.name);
@@ -114,6 +141,8 @@ fn slot(slot: &SlotStatus) -> [String; 7] {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::kubectl::stored::Unreadable;
+    use cherokee_api::CherokeeCluster;
     use serde_json::json;
 
     fn cluster(status: serde_json::Value) -> CherokeeCluster {
@@ -127,13 +156,13 @@ mod tests {
 
     #[test]
     fn who_waits_says_why_and_times_are_those_of_the_windows() {
-        let text = Sheet::new(&[cluster(json!({
+        let text = Sheet::new(&[Ok(cluster(json!({
             "observedGeneration": 2, "strategy": "Layer", "rolesSummary": "1/2",
             "roles": [{"name": "conscious", "state": "Awake", "until": "2026-11-25T04:00:00Z", "slots": ["c-1"]},
                 {"name": "backup", "state": "Waiting", "code": "DeviceTaken", "message": "device 1 of redfin is held"}],
             "slots": [{"name": "c-1", "node": "bluefin", "device": "GPU-1", "models": ["m"], "state": "Serving",
                 "memory": {"weights": "1Mi", "kvCache": "2Mi", "reserve": "3Mi", "total": "6Mi"}}],
-        }))])
+        })))])
         .table();
         assert!(text.starts_with("n/c: strategy Layer, 1/2 roles\n"), "{text}");
         assert!(text.contains("conscious   Awake     Tue 22:00   c-1     -\n"), "{text}");
@@ -143,9 +172,19 @@ mod tests {
 
     #[test]
     fn a_status_of_an_older_spec_says_so_and_none_at_all_too() {
-        let old = Sheet::new(&[cluster(json!({"observedGeneration": 1}))]).table();
+        let old = Sheet::new(&[Ok(cluster(json!({"observedGeneration": 1})))]).table();
         assert!(old.contains("The spec was changed since"), "{old}");
-        let none = Sheet::new(&[cluster(json!(null))]).table();
+        let none = Sheet::new(&[Ok(cluster(json!(null)))]).table();
         assert_eq!(none, "n/c: the operator has not looked at it yet\n");
+    }
+
+    #[test]
+    fn one_that_cannot_be_read_takes_a_line_and_hides_no_other() {
+        let message = "the stored object can't be read: spec.roles[0].layer: unknown variant".to_owned();
+        let unreadable = Unreadable { namespace: "n".into(), name: "later".into(), message: message.clone() };
+        let sheet = Sheet::new(&[Err(unreadable), Ok(cluster(json!(null)))]);
+        assert_eq!(sheet.table(), format!("n/later: {message}\n\nn/c: the operator has not looked at it yet\n"));
+        let json = serde_json::to_value(&sheet).unwrap();
+        assert_eq!((&json[0]["unreadable"], &json[1]["name"]), (&json!(message), &json!("c")));
     }
 }
