@@ -2,9 +2,11 @@
 
 use crate::{
     clusters::one_gpu_spec,
-    support::{Ground, condition, eventually, header, is_ready, layer_spec, machine, slot_of},
+    support::{
+        Ground, OperatorAway, condition, eventually, header, is_ready, layer_spec, machine, operator_pods, slot_of,
+    },
 };
-use k8s_openapi::api::{apps::v1::Deployment, core::v1::Pod};
+use k8s_openapi::api::apps::v1::Deployment;
 use kube::{
     Api,
     api::{DeleteParams, ListParams, Patch, PatchParams},
@@ -21,15 +23,15 @@ use std::{
 
 /// A client that asks a new question again and again until it is told to stop.
 #[derive(Default)]
-struct Asking {
-    stop: AtomicBool,
+pub(crate) struct Asking {
+    pub(crate) stop: AtomicBool,
     /// Queries that ended, well or badly.
     ended: AtomicUsize,
 }
 
 impl Asking {
     /// Asks; answers how often each outcome was seen.
-    async fn run(&self, ground: &Ground, gateway: &str) -> BTreeMap<String, usize> {
+    pub(crate) async fn run(&self, ground: &Ground, gateway: &str) -> BTreeMap<String, usize> {
         let mut seen = BTreeMap::new();
         let mut number = 0;
         while !self.stop.load(Ordering::SeqCst) {
@@ -46,7 +48,7 @@ impl Asking {
     }
 
     /// Waits for a query that begins and ends from now on: the first to end may have begun before.
-    async fn once_more(&self, phase: &str) {
+    pub(crate) async fn once_more(&self, phase: &str) {
         let before = self.ended.load(Ordering::SeqCst);
         eventually(&format!("a query begins and ends: {phase}"), async || {
             (self.ended.load(Ordering::SeqCst) >= before + 2).then_some(())
@@ -120,20 +122,17 @@ async fn the_api_server_dies(ground: &Ground, asking: &Asking) {
 }
 
 async fn the_gateway_rolls_without_the_operator(ground: &Ground, asking: &Asking) {
-    let operator: Api<Deployment> = Api::namespaced(ground.client.clone(), "cherokee-system");
     let change = async |api: &Api<Deployment>, name: &str, body: Value| {
         api.patch(name, &PatchParams::default(), &Patch::Merge(body)).await.expect("changed");
     };
-    let copies = |n: i32| json!({"spec": {"replicas": n}});
-    change(&operator, "cherokee-operator", copies(0)).await;
-    eventually("no operator is left", async || operator_pods(ground).await?.is_empty().then_some(())).await;
+    let away = OperatorAway::now(ground).await;
     asking.once_more("the operator is down").await;
 
     let deployments = ground.deployments();
     let restart = json!({"spec": {"template": {"metadata": {"annotations": {"test/restarted": "yes"}}}}});
     change(&deployments, "c-gateway", restart).await;
     // Nobody puts this back before the operator does: by it the Ready below is one of after its return.
-    change(&deployments, "c-autonomic", copies(0)).await;
+    change(&deployments, "c-autonomic", json!({"spec": {"replicas": 0}})).await;
     asking.once_more("the gateway rolls").await;
     eventually("the gateway has rolled, the old ones are gone", async || {
         let gateway = deployments.get("c-gateway").await.ok()?;
@@ -145,23 +144,13 @@ async fn the_gateway_rolls_without_the_operator(ground: &Ground, asking: &Asking
     })
     .await;
 
-    change(&operator, "cherokee-operator", copies(1)).await;
-    eventually("an operator is ready", async || {
-        (operator.get("cherokee-operator").await.ok()?.status?.ready_replicas == Some(1)).then_some(())
-    })
-    .await;
+    drop(away);
     eventually("the operator has put the daemon back", async || {
         (deployments.get("c-autonomic").await.ok()?.status?.ready_replicas == Some(1)).then_some(())
     })
     .await;
     asking.once_more("the operator is back").await;
     ground.ready("c").await;
-}
-
-async fn operator_pods(ground: &Ground) -> Option<Vec<Pod>> {
-    let pods: Api<Pod> = Api::namespaced(ground.client.clone(), "cherokee-system");
-    let operators = ListParams::default().labels("app.kubernetes.io/component=operator");
-    Some(pods.list(&operators).await.ok()?.items)
 }
 
 #[tokio::test]

@@ -5,6 +5,7 @@
 #![expect(clippy::panic, reason = "a test says what it saw and fails")]
 #![expect(clippy::disallowed_methods, reason = "the tests play users and administrators")]
 
+mod calendar;
 mod clusters;
 mod command;
 mod device_plugin;
@@ -12,6 +13,7 @@ mod faults;
 mod layout;
 mod openai;
 mod refusals;
+mod rollout;
 #[path = "../server/mod.rs"]
 mod server;
 mod sources;

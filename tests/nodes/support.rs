@@ -209,6 +209,39 @@ pub(crate) fn machine(what: &[&str]) {
     assert!(ended.success(), "{what:?}");
 }
 
+/// Pods of the installed operator.
+pub(crate) async fn operator_pods(ground: &Ground) -> Option<Vec<Pod>> {
+    let pods: Api<Pod> = Api::namespaced(ground.client.clone(), "cherokee-system");
+    let operators = ListParams::default().labels("app.kubernetes.io/component=operator");
+    Some(pods.list(&operators).await.ok()?.items)
+}
+
+/// The installed operator is away until this is dropped, by a test that fails too.
+pub(crate) struct OperatorAway;
+
+impl OperatorAway {
+    /// Ends it, and waits until it is gone.
+    pub(crate) async fn now(ground: &Ground) -> Self {
+        let away = Self;
+        scale_operator(0);
+        eventually("no operator is left", async || operator_pods(ground).await?.is_empty().then_some(())).await;
+        away
+    }
+}
+
+impl Drop for OperatorAway {
+    fn drop(&mut self) {
+        scale_operator(1);
+    }
+}
+
+fn scale_operator(copies: u8) {
+    let mut program = Command::new("kubectl");
+    program.args(["-n", "cherokee-system", "scale", "deployment/cherokee-operator"]);
+    let ended = program.arg(format!("--replicas={copies}")).env("KUBECONFIG", kubeconfig()).status();
+    assert!(ended.is_ok_and(|ended| ended.success()), "kubectl on the PATH: run `make test-nodes`");
+}
+
 /// A response header as text, empty when absent.
 pub(crate) fn header(answer: &reqwest::Response, name: &str) -> String {
     answer.headers().get(name).and_then(|v| v.to_str().ok()).unwrap_or_default().to_owned()

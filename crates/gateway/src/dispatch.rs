@@ -109,7 +109,7 @@ impl Dispatcher {
                 return Round::Refused(Refusal::new(Code::Asleep, message).after(seconds));
             }
             Route::Nowhere(seconds) => {
-                return Round::Refused(no_worker("the role has no place in the cluster now").after(seconds));
+                return Round::Refused(no_worker("nobody who could answer takes queries now: the role waits for a place, or its window has ended").after(seconds));
             }
         };
         let (mut full, mut away) = (None, route::is_short(layout, &ask.model, &ready));

@@ -3,6 +3,7 @@
 
 mod engine;
 mod forward;
+mod oracle;
 mod template;
 mod tokenizer;
 
