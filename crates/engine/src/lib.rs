@@ -1,4 +1,4 @@
-//! The inference engine: Llama-family GGUF models on candle, batched, with priorities.
+//! The inference engine: GGUF models of Llama's kind (Llama, Qwen 2) on candle, batched, with priorities.
 //!
 //! A caller loads models ([`load`]), starts the [`Engine`], and submits [`Query`]s; each answers with a stream of
 //! [`Event`]s. One thread owns the device. In every step it asks [`schedule::plan`] who computes, packs their tokens

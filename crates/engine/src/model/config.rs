@@ -1,4 +1,4 @@
-//! What a Llama-family model looks like, read from the file's metadata.
+//! What a model of Llama's kind looks like, read from the file's metadata.
 
 use super::file::ModelFile;
 use crate::error::Error;
@@ -28,45 +28,61 @@ pub struct Config {
     pub rope_base: f32,
     /// Divides positions (linear scaling); 1 for none.
     pub rope_factor: f32,
+    /// Which values of a head turn together.
+    pub pairing: Pairing,
+}
+
+/// Which values of a head the rotary embedding turns together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pairing {
+    /// Neighbours, as GGUF files of Llama have them.
+    Neighbours,
+    /// A value of the first half with its like of the second, as in Qwen 2.
+    Halves,
 }
 
 impl Config {
     /// Reads and checks the metadata.
     pub fn read(file: &ModelFile) -> Result<Self, Error> {
-        let architecture = file.text("general.architecture")?;
-        if architecture != "llama" {
-            return Err(unsupported("general.architecture", architecture, "llama"));
+        let (architecture, pairing) = match file.text("general.architecture")? {
+            "llama" => ("llama", Pairing::Neighbours),
+            "qwen2" => ("qwen2", Pairing::Halves),
+            other => return Err(unsupported("general.architecture", other, "llama, qwen2")),
+        };
+        let key = |name: &str| format!("{architecture}.{name}");
+        let experts = key("expert_count");
+        if let Some(count) = file.number_if(&experts).filter(|&count| count > 0) {
+            return Err(unsupported(&experts, count, "0 (no experts)"));
         }
-        if let Some(experts) = file.number_if("llama.expert_count").filter(|&experts| experts > 0) {
-            return Err(unsupported("llama.expert_count", experts, "0 (no experts)"));
-        }
-        let hidden = file.number("llama.embedding_length")?;
-        let heads = file.number("llama.attention.head_count")?;
-        let kv_heads = file.number_if("llama.attention.head_count_kv").unwrap_or(heads);
+        let hidden = file.number(&key("embedding_length"))?;
+        let heads = file.number(&key("attention.head_count"))?;
+        let kv_heads = file.number_if(&key("attention.head_count_kv")).unwrap_or(heads);
         if heads == 0 || kv_heads == 0 || heads % kv_heads != 0 || hidden % heads != 0 {
             return Err(Error::Format(format!(
                 "{heads} query heads do not go with {kv_heads} key heads and a width of {hidden}"
             )));
         }
-        let head_dim = file.number_if("llama.attention.key_length").unwrap_or(hidden / heads);
-        let rotated = file.number_if("llama.rope.dimension_count").unwrap_or(head_dim);
+        let head_dim = file.number_if(&key("attention.key_length")).unwrap_or(hidden / heads);
+        let rotated = file.number_if(&key("rope.dimension_count")).unwrap_or(head_dim);
         if rotated != head_dim || !head_dim.is_multiple_of(2) {
-            return Err(unsupported("llama.rope.dimension_count", rotated, "the whole of an even head width"));
+            return Err(unsupported(&key("rope.dimension_count"), rotated, "the whole of an even head width"));
         }
+        let epsilon = key("attention.layer_norm_rms_epsilon");
         Ok(Self {
             hidden,
-            layers: file.number("llama.block_count")?,
+            layers: file.number(&key("block_count"))?,
             heads,
             kv_heads,
             head_dim,
-            feed_forward: file.number("llama.feed_forward_length")?,
+            feed_forward: file.number(&key("feed_forward_length"))?,
             vocabulary: vocabulary(file)?,
-            context: file.number("llama.context_length")?,
+            context: file.number(&key("context_length"))?,
             norm_epsilon: file
-                .fraction_if("llama.attention.layer_norm_rms_epsilon")
-                .ok_or_else(|| Error::Format("metadata `llama.attention.layer_norm_rms_epsilon` is missing".into()))?,
-            rope_base: file.fraction_if("llama.rope.freq_base").unwrap_or(10_000.0),
-            rope_factor: rope_factor(file)?,
+                .fraction_if(&epsilon)
+                .ok_or_else(|| Error::Format(format!("metadata `{epsilon}` is missing")))?,
+            rope_base: file.fraction_if(&key("rope.freq_base")).unwrap_or(10_000.0),
+            rope_factor: rope_factor(file, architecture)?,
+            pairing,
         })
     }
 
@@ -83,11 +99,12 @@ fn vocabulary(file: &ModelFile) -> Result<usize, Error> {
         .ok_or_else(|| Error::Format("tensor `token_embd.weight` is missing".into()))
 }
 
-fn rope_factor(file: &ModelFile) -> Result<f32, Error> {
-    match file.text_if("llama.rope.scaling.type") {
+fn rope_factor(file: &ModelFile, architecture: &str) -> Result<f32, Error> {
+    let kind = format!("{architecture}.rope.scaling.type");
+    match file.text_if(&kind) {
         None | Some("none") => Ok(1.0),
-        Some("linear") => Ok(file.fraction_if("llama.rope.scaling.factor").unwrap_or(1.0)),
-        Some(other) => Err(unsupported("llama.rope.scaling.type", other, "none, linear")),
+        Some("linear") => Ok(file.fraction_if(&format!("{architecture}.rope.scaling.factor")).unwrap_or(1.0)),
+        Some(other) => Err(unsupported(&kind, other, "none, linear")),
     }
 }
 

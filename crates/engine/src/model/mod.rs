@@ -1,4 +1,4 @@
-//! Llama-family models: one forward over a packed batch of pieces of many sequences.
+//! Models of Llama's kind (Llama, Qwen 2): one forward over a packed batch of pieces of many sequences.
 //!
 //! Prompt chunks and single generated tokens lie below each other in `[rows, hidden]`; a row knows its position, a piece
 //! knows its place in the KV cache. That is all that batching, chunked prompts and priorities need from the model.
@@ -39,10 +39,10 @@ impl Llama {
     /// Reads the weights to `device`; positions up to `context` will be usable.
     pub fn load(file: &mut ModelFile, precision: Precision, context: usize, device: &Device) -> Result<Self, Error> {
         let config = Config::read(file)?;
-        let embedding = Linear::load(file, "token_embd.weight", precision, device)?;
+        let embedding = Linear::load(file, "token_embd", precision, device)?;
         // Models with tied embeddings have no output matrix.
         let output = if file.has("output.weight") {
-            Linear::load(file, "output.weight", precision, device)?
+            Linear::load(file, "output", precision, device)?
         } else {
             embedding.clone()
         };
@@ -111,7 +111,7 @@ impl Block {
         };
         let attention_norm = norm(file, "attn_norm")?;
         let feed_forward_norm = norm(file, "ffn_norm")?;
-        let mut linear = |part: &str| Linear::load(file, &format!("blk.{layer}.{part}.weight"), precision, device);
+        let mut linear = |part: &str| Linear::load(file, &format!("blk.{layer}.{part}"), precision, device);
         Ok(Self {
             attention_norm,
             q: linear("attn_q")?,
@@ -135,8 +135,8 @@ impl Block {
         spans: &[Span],
     ) -> candle_core::Result<Tensor> {
         let x = self.attention_norm.forward(x)?;
-        let q = rope::turn(&self.q.forward(&x)?, config.head_dim, turns)?;
-        let k = rope::turn(&self.k.forward(&x)?, config.head_dim, turns)?;
+        let q = rope::turn(&self.q.forward(&x)?, config, turns)?;
+        let k = rope::turn(&self.k.forward(&x)?, config, turns)?;
         cache.write(layer, spans, &k, &self.v.forward(&x)?)?;
         let attention = Attention {
             heads: config.heads,

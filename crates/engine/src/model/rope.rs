@@ -1,8 +1,12 @@
 //! Rotary position embedding: cosine and sine of every position, computed once.
 
-use super::{config::Config, file::ModelFile};
+use super::{
+    config::{Config, Pairing},
+    file::ModelFile,
+};
 use crate::error::Error;
 use candle_core::{Device, Tensor};
+use candle_nn::rotary_emb::{rope, rope_i};
 
 /// Tables of `[positions, head_dim / 2]`.
 #[derive(Clone, Debug)]
@@ -45,10 +49,14 @@ fn frequency(config: &Config, at: usize) -> f32 {
     1.0 / config.rope_base.powf(exponent) / config.rope_factor
 }
 
-/// Turns the heads of `x` (`[rows, heads * head_dim]`), neighbouring values being a pair as in GGUF files.
-pub(super) fn turn(x: &Tensor, head_dim: usize, (cos, sin): &(Tensor, Tensor)) -> candle_core::Result<Tensor> {
+/// Turns the heads of `x`, `[rows, heads * head_dim]`.
+pub(super) fn turn(x: &Tensor, config: &Config, (cos, sin): &(Tensor, Tensor)) -> candle_core::Result<Tensor> {
     let (rows, width) = x.dims2()?;
     // Each row is a batch of its own, so that it may have its own position.
-    let heads = x.reshape((rows, width / head_dim, 1, head_dim))?;
-    candle_nn::rotary_emb::rope_i(&heads, cos, sin)?.reshape((rows, width))
+    let heads = x.reshape((rows, width / config.head_dim, 1, config.head_dim))?;
+    let turned = match config.pairing {
+        Pairing::Neighbours => rope_i(&heads, cos, sin),
+        Pairing::Halves => rope(&heads, cos, sin),
+    };
+    turned?.reshape((rows, width))
 }

@@ -18,16 +18,21 @@ pub enum Precision {
     Exact,
 }
 
-/// A matrix that multiplies from the right, `x * W^T`, or looks up rows.
+/// A matrix that multiplies from the right, `x * W^T + b`, or looks up rows.
 #[derive(Clone, Debug)]
-pub(super) struct Linear(QMatMul);
+pub(super) struct Linear {
+    weight: QMatMul,
+    bias: Option<Tensor>,
+}
 
 impl Linear {
-    /// Reads tensor `name`.
+    /// Reads the tensors `<name>.weight` and, where the file has it, `<name>.bias`.
     pub(super) fn load(file: &mut ModelFile, name: &str, precision: Precision, device: &Device) -> Result<Self, Error> {
+        let bias = format!("{name}.bias");
+        let bias = if file.has(&bias) { Some(file.tensor(&bias, device)?.dequantize(device)?) } else { None };
         // Converted on the CPU: only there does a type need it.
-        let stored = file.tensor(name, device)?;
-        Ok(Self(match precision {
+        let stored = file.tensor(&format!("{name}.weight"), device)?;
+        let weight = match precision {
             Precision::Exact => QMatMul::Tensor(stored.dequantize(device)?),
             Precision::Fast => {
                 let wanted = held_as(stored.dtype(), device.is_cpu());
@@ -38,17 +43,22 @@ impl Linear {
                 };
                 QMatMul::from_arc(Arc::new(held))?
             }
-        }))
+        };
+        Ok(Self { weight, bias })
     }
 
-    /// `x * W^T`, row by row.
+    /// `x * W^T + b`, row by row.
     pub(super) fn forward(&self, x: &Tensor) -> candle_core::Result<Tensor> {
-        self.0.forward(x)
+        let product = self.weight.forward(x)?;
+        match &self.bias {
+            Some(bias) => product.broadcast_add(bias),
+            None => Ok(product),
+        }
     }
 
     /// The rows of the matrix named by `ids`, as f32.
     pub(super) fn rows(&self, ids: &Tensor) -> candle_core::Result<Tensor> {
-        self.0.embedding(ids)
+        self.weight.embedding(ids)
     }
 }
 
