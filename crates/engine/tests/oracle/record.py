@@ -49,6 +49,7 @@ class Model:
         params = ll.llama_context_default_params()
         params.n_ctx = params.n_batch = params.n_ubatch = 512
         params.type_k = params.type_v = 0  # f32
+        params.flash_attn_type = 0  # rounds to f16 inside
         self.context = ll.llama_init_from_model(self.model, params)
         self.position = 0
 
@@ -84,13 +85,11 @@ def record(model, tokens, every):
 
 def greedy(model, prompt):
     model.start()
-    row, said, margins = model.rows(prompt)[-1], [], []
+    row, said = model.rows(prompt)[-1], []
     while len(said) < GREEDY:
-        token, margin = best(row)
-        said.append(token)
-        margins.append(margin)
-        row = model.rows([token])[-1]
-    return {"prompt": prompt, "said": said, "margins": margins}
+        said.append(best(row)[0])
+        row = model.rows(said[-1:])[-1]
+    return {"prompt": prompt, "said": said}
 
 
 def widened(path):

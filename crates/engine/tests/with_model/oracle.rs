@@ -6,7 +6,7 @@ use cherokee_engine::{
 };
 
 const CONTEXT: usize = 128;
-/// Below this margin rounding may choose the other token: llama.cpp computed with F16 weights.
+/// Below this margin rounding may choose the other token: llama.cpp computed with the weights as F16.
 const CLEAR: f32 = 0.1;
 
 /// What was said of one text.
@@ -31,7 +31,6 @@ struct Row {
 struct Greedy {
     prompt: Vec<u32>,
     said: Vec<u32>,
-    margins: Vec<f32>,
 }
 
 fn read(json: &str) -> Oracle {
@@ -61,30 +60,28 @@ fn compare(model: &Llama, oracle: &Oracle, most: f32) {
 fn a_llama_has_the_logits_of_llama_cpp() {
     let oracle = read(include_str!("oracle.json"));
     assert!(oracle.tokens.len() > 60, "a text of some length");
-    compare(&load(super::file()), &oracle, 0.15);
+    compare(&load(super::file()), &oracle, 0.1);
 }
 
 #[test]
 fn a_qwen_2_has_the_logits_of_llama_cpp() {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/with_model/qwen2.gguf");
     let model = load(ModelFile::open(std::path::Path::new(path)).expect("the tiny model opens"));
-    compare(&model, &read(include_str!("qwen2.json")), 0.01);
+    compare(&model, &read(include_str!("qwen2.json")), 1e-3);
 }
 
 #[test]
 fn greedily_it_says_what_llama_cpp_says() {
-    let Greedy { prompt, said, margins } = read(include_str!("oracle.json")).greedy.expect("a recorded answer");
+    let Greedy { prompt, said } = read(include_str!("oracle.json")).greedy.expect("a recorded answer");
     let model = load(super::file());
     let mut cache = model.cache(1, CONTEXT).expect("a cache");
     let mut next = Piece { slot: 0, start: 0, tokens: prompt, logits: Wanted::Last };
-    for (at, (recorded, margin)) in said.iter().zip(margins).enumerate() {
+    let mut told = Vec::new();
+    while told.len() < said.len() {
         let rows = model.forward(&mut cache, &[next.clone()]).expect("logits");
         let best = u32::try_from(argmax(&rows[0])).expect("a token");
-        if best != *recorded {
-            // From a near tie on both are right; before that there was enough to compare.
-            assert!(margin < CLEAR && at >= 16, "token {at} is {best}, recorded {recorded} at a margin of {margin}");
-            return;
-        }
+        told.push(best);
         next = Piece { slot: 0, start: next.start + next.tokens.len(), tokens: vec![best], logits: Wanted::Last };
     }
+    assert_eq!(told, said);
 }
