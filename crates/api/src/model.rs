@@ -24,7 +24,7 @@ pub struct Model {
     /// Name, used by roles and by clients: lower-case letters, digits, `-` and `.`; 1 to 40 characters.
     #[schemars(length(min = 1, max = 40), regex(pattern = r"^[a-z]([-.a-z0-9]*[a-z0-9])?$"))]
     pub name: String,
-    /// Address of the GGUF file: `oci://registry/image:tag` (an image with the file in it, mounted read-only),
+    /// Address of the GGUF file (of a Llama or Qwen 2): `oci://registry/image:tag` (an image with the file in it, mounted read-only),
     /// `pvc://claim/path/file.gguf` (in a PersistentVolumeClaim of this namespace), or `https://…` and `http://…` with
     /// `sha256` (downloaded when its worker starts).
     #[schemars(length(min = 8, max = 512))]
