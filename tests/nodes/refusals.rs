@@ -5,7 +5,7 @@ use crate::{
     command::kubectl_cherokee,
     support::{Ground, condition, eventually, machine, slot_of},
 };
-use cherokee_api::CherokeeCluster;
+use cherokee_api::{CherokeeCluster, CherokeeClusterStatus};
 use k8s_openapi::api::{core::v1::Pod, resource::v1::ResourceSlice};
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::{
@@ -104,7 +104,8 @@ impl Drop for Hidden {
 #[tokio::test]
 async fn a_gpu_that_has_gone_is_named_as_the_reason_until_it_is_back() {
     let ground = Ground::new("t-gone").await;
-    let gone = Hidden::new(&ground, "GPU-redfin-0").await;
+    let gone_uuid = "GPU-redfin-0";
+    let gone = Hidden::new(&ground, gone_uuid).await;
     let mut spec = one_gpu_spec();
     spec["roles"][0]["placement"] = json!({"nodeName": "redfin", "device": {"uuid": gone.0}});
     ground.apply("c", spec).await;
@@ -117,6 +118,17 @@ async fn a_gpu_that_has_gone_is_named_as_the_reason_until_it_is_back() {
     let slot = slot_of(&ground.ready("c").await, "solo");
     let on = eventually("the role is on that GPU", || ground.device_of(&slot)).await;
     assert_eq!(on, ("redfin".into(), "gpu-0".into()));
+
+    // Gone under a worker that runs, it stays that worker's, and the user is told.
+    let pod = async || ground.pod_of(&slot).await.and_then(|pod| pod.metadata.uid);
+    let before = pod().await.expect("its pod");
+    let gone = Hidden::new(&ground, gone_uuid).await;
+    let told = |s: &CherokeeClusterStatus| s.advice.iter().any(|advice| advice.code == "GpuWithdrawn");
+    let status = ground.status("c", "advice GpuWithdrawn", told).await;
+    assert_eq!((condition(&status, "Ready").0, slot_of(&status, "solo")), ("True", slot.clone()));
+    drop(gone);
+    ground.status("c", "no advice any more", |s| !told(s)).await;
+    assert_eq!(pod().await, Some(before), "the worker ran on");
     ground.remove().await;
 }
 

@@ -19,6 +19,8 @@ pub mod names;
 pub mod role;
 pub mod schema;
 pub mod status;
+pub mod strategy;
 
-pub use cluster::{CherokeeCluster, CherokeeClusterSpec, Strategy};
+pub use cluster::{CherokeeCluster, CherokeeClusterSpec};
 pub use status::CherokeeClusterStatus;
+pub use strategy::Strategy;

@@ -1,6 +1,6 @@
 //! What the operator answers.
 
-use crate::{cluster::Strategy, schema};
+use crate::{schema, strategy::Strategy};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};

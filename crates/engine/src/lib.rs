@@ -7,7 +7,7 @@
 //! | file | owns |
 //! | --- | --- |
 //! | `contract.rs` | what callers see: queries, events, refusals, reports |
-//! | `engine.rs`, `runner.rs`, `sequence.rs` | the bounded queue, the device thread, one answer in the making |
+//! | `engine.rs`, `queue.rs`, `runner.rs`, `sequence.rs` | the front, the bounded queue, the device thread, one answer in the making |
 //! | `schedule.rs` | who computes in the next step: pure |
 //! | `model/` | GGUF file, configuration, weights, rotary embedding, KV cache, attention, forward |
 //! | `tokenizer/`, `template.rs` | text to tokens and back, chat template, all from the file |
@@ -23,6 +23,7 @@ mod error;
 mod loading;
 mod memory;
 pub mod model;
+mod queue;
 mod runner;
 pub mod sampler;
 pub mod schedule;

@@ -2,9 +2,9 @@
 
 use crate::{
     contract::Class,
-    engine::Shared,
     loading::Model,
     model::KvCache,
+    queue::Shared,
     schedule::{self, Limits, Step},
     sequence::Sequence,
 };

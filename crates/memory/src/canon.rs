@@ -2,7 +2,7 @@
 //!
 //! Text is composed to Unicode NFC and no further: NFKC would make `5²` and `52` one question.
 
-use crate::key::Endpoint;
+use crate::endpoint::Endpoint;
 use serde_json::{Map, Value};
 use unicode_normalization::UnicodeNormalization;
 

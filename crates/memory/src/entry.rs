@@ -1,6 +1,6 @@
 //! Entries: a remembered answer, where it came from, and what is needed to ask again.
 
-use crate::key::{Endpoint, Key};
+use crate::{endpoint::Endpoint, key::Key};
 use cherokee_wire::openai::{FinishReason, Usage};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};

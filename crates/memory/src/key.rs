@@ -8,7 +8,7 @@
 //! the exact sampling gets the earlier sample. A client that wants a fresh one sends `cache-control: no-store` or
 //! another `seed`.
 
-use crate::canon;
+use crate::{canon, endpoint::Endpoint};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
@@ -16,32 +16,6 @@ use std::{fmt, str::FromStr};
 
 /// Version of the canonical form: raised when the rules change, so that old entries are missed and never misread.
 const FORM: u32 = 1;
-
-/// Endpoint of a query.
-#[derive(Clone, Copy, Debug, Deserialize, Serialize, PartialEq, Eq, PartialOrd, Ord, Hash)]
-#[serde(rename_all = "lowercase")]
-pub enum Endpoint {
-    /// `POST /v1/chat/completions`.
-    Chat,
-    /// `POST /v1/completions`.
-    Completion,
-}
-
-impl Endpoint {
-    /// Path of the endpoint at gateway and worker.
-    pub fn path(self) -> &'static str {
-        match self {
-            Self::Chat => "/v1/chat/completions",
-            Self::Completion => "/v1/completions",
-        }
-    }
-    fn word(self) -> &'static str {
-        match self {
-            Self::Chat => "chat",
-            Self::Completion => "completion",
-        }
-    }
-}
 
 /// Who asks what, beside the body.
 #[derive(Clone, Copy, Debug)]

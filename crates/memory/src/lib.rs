@@ -14,6 +14,7 @@
 mod breaker;
 mod canon;
 pub mod cut;
+pub mod endpoint;
 pub mod entry;
 pub mod heat;
 pub mod key;
@@ -23,9 +24,10 @@ pub mod options;
 pub mod store;
 
 pub use cut::Cut;
+pub use endpoint::Endpoint;
 pub use entry::{Answer, Entry, Provenance};
 pub use heat::Heat;
-pub use key::{Asked, Endpoint, Fingerprint, Key, Verdict};
+pub use key::{Asked, Fingerprint, Key, Verdict};
 pub use options::Options;
 pub use store::{Put, Ranked, Removal, Room, Stats, Store};
 
