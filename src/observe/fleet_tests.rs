@@ -159,3 +159,9 @@ fn what_only_looks_like_a_slot_holds_nothing() {
     };
     assert_eq!(holders(&see(&sources), "redfin"), ["free", "free"]);
 }
+
+#[test]
+fn an_evicted_pod_has_ended_and_one_that_starts_has_not() {
+    let ends = |phase: &str| ended(&pod("redfin", 1, phase));
+    assert_eq!(["Failed", "Succeeded", "Pending", "Running"].map(ends), [true, true, false, false]);
+}
