@@ -21,6 +21,7 @@ waiting() {
 }
 
 need_tools() {
+  make -s claim
   command -v cargo >/dev/null || die "Rust is needed (cargo): see https://rustup.rs"
   command -v go >/dev/null || die "Go is needed: see https://go.dev/dl"
   # ring is C, and Rust links with it. The package gcc alone would come without the C library's headers.
