@@ -19,6 +19,11 @@ pub fn text(time: DateTime<Utc>) -> String {
     time.to_rfc3339_opts(chrono::SecondsFormat::Secs, true)
 }
 
+/// A time as [`text`] and Kubernetes write it.
+pub fn read(text: &str) -> Option<DateTime<Utc>> {
+    DateTime::parse_from_rfc3339(text).ok().map(|time| time.to_utc())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -28,5 +33,6 @@ mod tests {
         let time = DateTime::from_timestamp(1_795_500_000, 0).unwrap();
         assert_eq!(from_k8s(&to_k8s(time)), time);
         assert_eq!(text(time), "2026-11-24T06:00:00Z");
+        assert_eq!((read(&text(time)), read("soon")), (Some(time), None));
     }
 }

@@ -3,6 +3,7 @@
 use crate::{
     error::{Doing, Error},
     render::Kind,
+    time,
 };
 use cherokee_api::names::{self, label};
 use chrono::{DateTime, Utc};
@@ -103,7 +104,7 @@ pub(crate) fn condition<'a>(body: &'a Value, kind: &str) -> Option<&'a Value> {
 /// Since when a Deployment has had no pod that is ready.
 pub(crate) fn unavailable_since(body: &Value) -> Option<DateTime<Utc>> {
     let available = condition(body, "Available").filter(|c| c["status"] == "False")?;
-    DateTime::parse_from_rfc3339(available["lastTransitionTime"].as_str()?).ok().map(|t| t.with_timezone(&Utc))
+    time::read(available["lastTransitionTime"].as_str()?)
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! Why a pod is not ready, in our words: read from its status, pure.
 
 use super::live::condition;
+use crate::time;
 use cherokee_api::names::{annotation, reason};
 use chrono::{DateTime, TimeDelta, Utc};
 use k8s_openapi::api::core::v1::{ContainerState, ContainerStatus, Pod};
@@ -127,8 +128,7 @@ fn cut(text: &str) -> String {
 
 /// When a slot was last turned on or off, from its Deployment.
 pub(crate) fn since(annotations: Option<&serde_json::Value>) -> Option<DateTime<Utc>> {
-    let text = annotations?.get(annotation::SINCE)?.as_str()?;
-    DateTime::parse_from_rfc3339(text).ok().map(|t| t.with_timezone(&Utc))
+    time::read(annotations?.get(annotation::SINCE)?.as_str()?)
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@ use crate::{
         trouble::{self, Trouble},
     },
     render::{self, Kind},
+    time,
 };
 use cherokee_api::{
     names::{label, reason},
@@ -83,8 +84,7 @@ fn one(facts: &Facts<'_>, name: &str, slot: &Slot) -> Seen {
 }
 
 fn created(body: &serde_json::Value) -> Option<DateTime<Utc>> {
-    let text = body.pointer("/metadata/creationTimestamp")?.as_str()?;
-    DateTime::parse_from_rfc3339(text).ok().map(|t| t.with_timezone(&Utc))
+    time::read(body.pointer("/metadata/creationTimestamp")?.as_str()?)
 }
 
 fn lead_time(facts: &Facts<'_>) -> TimeDelta {

@@ -59,8 +59,8 @@ pub enum MemoryMode {
 #[derive(Clone, Debug, Deserialize, Serialize, PartialEq, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Persistence {
-    /// Size of the volume, as a quantity. Twice `memory` never fills: the log is written anew beside the old one.
-    /// Default `2Gi`.
+    /// Size of the volume, as a quantity. Give it twice `memory` or more, as the log is now and then written anew
+    /// beside the old one. Default `2Gi`.
     #[serde(default = "two_gib")]
     #[schemars(schema_with = "schema::quantity")]
     #[x_kube(validation = Rule::new("isQuantity(string(self)) && quantity(string(self)).isGreaterThan(quantity('0'))")

@@ -109,7 +109,9 @@ impl Dispatcher {
                 return Round::Refused(Refusal::new(Code::Asleep, message).after(seconds));
             }
             Route::Nowhere(seconds) => {
-                return Round::Refused(no_worker("nobody who could answer takes queries now: the role waits for a place, or its window has ended").after(seconds));
+                let message =
+                    "nobody who could answer takes queries now: the role waits for a place, or its window ended";
+                return Round::Refused(no_worker(message).after(seconds));
             }
         };
         let (mut full, mut away) = (None, route::is_short(layout, &ask.model, &ready));

@@ -125,7 +125,7 @@ fn withdrawn<'a>(fleet: &'a Fleet, plan: &'a Plan) -> impl Iterator<Item = Advic
         advice(
             "GpuWithdrawn",
             format!(
-                "slot `{name}` still runs on device {} of {}, which the node offers no more: it will not start there again, so look \
+                "slot `{name}` still runs on device {} of {}, which the node offers no more: it will not start there again before that is mended, so look \
                  at the GPU driver and the device plugin or DRA driver of that node",
                 slot.device.uuid, slot.device.node
             ),
