@@ -182,8 +182,11 @@ fn the_gaps_of_a_week_are_known() {
     assert_eq!(gaps_of_a_week(&[&windows(&[("0 6 1 * *", 60)])]), None);
 }
 
-fn some_windows() -> impl Strategy<Value = Vec<Window>> {
-    let days = prop::sample::select(vec!["* * *", "* * MON-FRI", "* * SUN", "1 * *", "* 3,10,11 *"]);
+const WEEKLY: &[&str] = &["* * *", "* * MON-FRI", "* * SUN"];
+const DATED: &[&str] = &["* * *", "* * MON-FRI", "* * SUN", "1 * *", "* 3,10,11 *"];
+
+fn some_windows(days: &'static [&'static str]) -> impl Strategy<Value = Vec<Window>> {
+    let days = prop::sample::select(days);
     prop::collection::vec((0u32..60, 0u32..24, days, 1u32..=1440), 1..4).prop_map(|list| {
         list.into_iter().map(|(m, h, days, length)| window(&format!("{m} {h} {days}"), length)).collect()
     })
@@ -202,7 +205,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
     #[test]
-    fn an_end_is_after_its_start_and_edges_are_exact(list in some_windows(), tz in zones(), s in 1_700_000_000i64..1_900_000_000) {
+    fn an_end_is_after_its_start_and_edges_are_exact(list in some_windows(DATED), tz in zones(), s in 1_700_000_000i64..1_900_000_000) {
         let now = DateTime::from_timestamp(s, 0).unwrap();
         let activation = Activation::Scheduled(list);
         let here = state(&activation, &[], tz, now);
@@ -217,10 +220,9 @@ proptest! {
     }
 
     #[test]
-    fn calendars_that_never_meet_are_never_awake_together(a in some_windows(), b in some_windows(), tz in zones(), s in 1_700_000_000i64..1_900_000_000) {
-        let (a, b) = (Activation::Scheduled(a), Activation::Scheduled(b));
+    fn calendars_that_never_meet_are_never_awake_together(a in some_windows(WEEKLY), b in some_windows(WEEKLY), tz in zones(), s in 1_700_000_000i64..1_900_000_000) {
         // Dates need a long cycle, which is tested above; here the weeks are enough.
-        prop_assume!(!format!("{a:?}{b:?}").contains("1 * *\"") && !format!("{a:?}{b:?}").contains("3,10,11"));
+        let (a, b) = (Activation::Scheduled(a), Activation::Scheduled(b));
         if !meet(&a, &b) {
             let mut now = DateTime::from_timestamp(s, 0).unwrap();
             for _ in 0..20 {
