@@ -3,6 +3,7 @@
 use crate::{gateway::Gateway, labels::Labels, models, query, refusal::Refusal};
 use axum::{
     Router,
+    body::Body,
     extract::{Request, State},
     middleware::{self, Next},
     response::{IntoResponse, Response},
@@ -10,7 +11,7 @@ use axum::{
     serve::ListenerExt,
 };
 use cherokee_memory::Endpoint;
-use cherokee_wire::error::Code;
+use cherokee_wire::{error::Code, unread};
 use http::{HeaderValue, Method, StatusCode, Uri, Version, header};
 use std::{
     future::Future,
@@ -45,6 +46,7 @@ pub fn router(gateway: Arc<Gateway>) -> Router {
         .route("/metrics", get(metrics))
         .fallback(no_such_address)
         .method_not_allowed_fallback(no_such_method)
+        .layer(middleware::from_fn(unread_body))
         .layer(middleware::from_fn_with_state(Arc::clone(&gateway), farewell))
         .with_state(gateway)
 }
@@ -124,6 +126,11 @@ fn labelled(refusal: Refusal, request: &Request) -> Response {
     let mut response = refusal.into_response();
     labels.write(response.headers_mut());
     response
+}
+
+/// Asks a client whose body was not read to the end to bring its next query over another connection.
+async fn unread_body(request: Request, next: Next) -> Response {
+    unread::told(request, |request| next.run(request.map(Body::new))).await
 }
 
 /// Once the process is to end, asks clients to bring their next query elsewhere instead of keeping the connection.

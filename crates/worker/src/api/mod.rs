@@ -9,9 +9,13 @@ mod state;
 use crate::app::App;
 use axum::{
     Router,
-    extract::DefaultBodyLimit,
+    body::Body,
+    extract::{DefaultBodyLimit, Request},
+    middleware::{self, Next},
+    response::Response,
     routing::{get, post},
 };
+use cherokee_wire::unread;
 
 /// Largest body of a request, in bytes.
 const BODY_LIMIT: usize = 4 << 20;
@@ -31,5 +35,11 @@ pub fn router(app: App) -> Router {
         .fallback(state::not_offered)
         .method_not_allowed_fallback(state::not_offered)
         .layer(DefaultBodyLimit::max(BODY_LIMIT))
+        .layer(middleware::from_fn(unread_body))
         .with_state(app)
+}
+
+/// Asks a client whose body was not read to the end to use another connection from now on.
+async fn unread_body(request: Request, next: Next) -> Response {
+    unread::told(request, |request| next.run(request.map(Body::new))).await
 }

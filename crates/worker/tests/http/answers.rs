@@ -32,7 +32,9 @@ async fn openai_clients_get_what_they_expect() {
 
 async fn whole_answers(worker: &Worker) {
     let question = ask("Say hello.");
-    let answer = worker.chat(&question).await;
+    let response = worker.post("/v1/chat/completions", &question).await;
+    assert!(!response.headers().contains_key("connection"), "{response:?}");
+    let answer: Value = response.json().await.expect("JSON");
     assert!(content(&answer).contains("Hello"), "{answer}");
     assert_eq!((&answer["object"], &answer["model"]), (&json!("chat.completion"), &json!(MODEL)));
     assert_eq!(answer["choices"][0]["finish_reason"], "stop");
@@ -133,7 +135,9 @@ async fn errors(worker: &Worker) {
     }
     assert_eq!(worker.post("/v1/responses", &json!({})).await.status(), 501);
     let large = ask(&"x".repeat(5 << 20));
-    assert_eq!(worker.post("/v1/chat/completions", &large).await.status(), 413);
+    let refused = worker.post("/v1/chat/completions", &large).await;
+    assert_eq!(refused.status(), 413);
+    assert_eq!(refused.headers()["connection"], "close");
 }
 
 async fn itself(worker: &Worker) {
