@@ -3,6 +3,7 @@
 //! | room | what it does |
 //! | --- | --- |
 //! | [`controller`] | wakes a pass: by the resource, its children, the nodes and the clock |
+//! | `attempt` | one try of a pass: deadline, failures |
 //! | [`reconcile`] | one pass, the steps in their order |
 //! | [`observe`] | reads all that a pass needs, once |
 //! | [`intent`] | checks the spec and turns it into units |
@@ -15,6 +16,7 @@
 
 pub mod apply;
 pub mod args;
+mod attempt;
 pub mod clock;
 mod controller;
 pub mod error;

@@ -1,7 +1,7 @@
 //! Windows by an injected clock, over the end of daylight saving time: the operator's own passes on the real API server, two
 //! nights in seconds.
 
-use crate::support::{Ground, OperatorAway, layer_spec, slot_of};
+use crate::support::{Ground, Operators, layer_spec, slot_of};
 use cherokee_api::status::RoleState::{self, Asleep, Awake, Draining};
 use cherokee_operator::{Operator, SetClock, Settings, SimulatedGpus};
 use chrono::{DateTime, Utc};
@@ -27,7 +27,7 @@ const NIGHTS: [(&str, bool, bool, RoleState); 11] = [
 #[tokio::test]
 async fn two_nights_by_the_injected_clock_turn_the_workers_on_and_off_to_the_second() {
     let ground = Ground::new("t-clock").await;
-    let away = OperatorAway::now(&ground).await;
+    let away = Operators::scaled(&ground, 0).await;
     let mut spec = layer_spec();
     spec["timeZone"] = json!("America/Chicago");
     for (role, schedule, duration) in [(0, "0 6 * * *", "16h"), (1, "0 2 * * *", "4h")] {

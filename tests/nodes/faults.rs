@@ -2,9 +2,7 @@
 
 use crate::{
     clusters::one_gpu_spec,
-    support::{
-        Ground, OperatorAway, condition, eventually, header, is_ready, layer_spec, machine, operator_pods, slot_of,
-    },
+    support::{Ground, Operators, condition, eventually, header, is_ready, layer_spec, leader, machine, slot_of},
 };
 use k8s_openapi::api::apps::v1::Deployment;
 use kube::{
@@ -125,7 +123,7 @@ async fn the_gateway_rolls_without_the_operator(ground: &Ground, asking: &Asking
     let change = async |api: &Api<Deployment>, name: &str, body: Value| {
         api.patch(name, &PatchParams::default(), &Patch::Merge(body)).await.expect("changed");
     };
-    let away = OperatorAway::now(ground).await;
+    let away = Operators::scaled(ground, 0).await;
     asking.once_more("the operator is down").await;
 
     let deployments = ground.deployments();
@@ -189,22 +187,24 @@ impl Drop for Back {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_lost_node_is_named_the_other_one_answers_and_it_comes_back_by_itself() {
+async fn a_node_lost_with_the_leading_operator_is_named_the_other_one_answers_and_it_comes_back_by_itself() {
     let ground = Ground::new("t-node").await;
     let mut spec = layer_spec();
     spec["muscleMemory"] = json!({"mode": "Disabled"});
     ground.apply("c", spec).await;
     ground.ready("c").await;
-    // The operator is to live: what is lost is the other node.
-    let operator = operator_pods(&ground).await.expect("a list");
-    let on = operator.iter().find_map(|p| p.spec.as_ref()?.node_name.as_deref()).expect("its node");
+    let operators = Operators::scaled(&ground, 2).await;
+    let (led, node, all) = eventually("one of the operators leads", || leader(&ground)).await;
+    assert_eq!(all.len(), 2, "both operators are on {node}");
     let (lost, left, layer) =
-        if on == "bluefin" { ("redfin", "bluefin", "conscious") } else { ("bluefin", "redfin", "backup") };
+        if node == "redfin" { ("redfin", "bluefin", "conscious") } else { ("bluefin", "redfin", "backup") };
     machine(&["kill-node", lost]);
     let back = Back(lost);
 
     let status = ground.status("c", "the lost node is named", |s| condition(s, "Ready").2.contains(lost)).await;
     assert_eq!((condition(&status, "Ready").0, condition(&status, "Available").0), ("False", "True"), "{left} answers");
+    let leads = eventually("somebody leads", || leader(&ground)).await;
+    assert!(leads.0 != led && leads.1 == left, "the other operator took over from {led}: {leads:?}");
     eventually("the other node answers", async || {
         let answer = tokio::time::timeout(Duration::from_secs(20), ground.ask("c", "Say hello.")).await.ok()?.ok()?;
         (answer.status() == 200 && header(&answer, "x-cherokee-layer") == layer).then_some(())
@@ -213,5 +213,6 @@ async fn a_lost_node_is_named_the_other_one_answers_and_it_comes_back_by_itself(
 
     drop(back);
     ground.ready("c").await;
+    drop(operators);
     ground.remove().await;
 }

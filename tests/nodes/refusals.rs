@@ -6,7 +6,10 @@ use crate::{
     support::{Ground, condition, eventually, machine, slot_of},
 };
 use cherokee_api::{CherokeeCluster, CherokeeClusterStatus};
-use k8s_openapi::api::{core::v1::Pod, resource::v1::ResourceSlice};
+use k8s_openapi::api::{
+    core::v1::{Pod, ResourceQuota},
+    resource::v1::ResourceSlice,
+};
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::{
     Api,
@@ -129,6 +132,34 @@ async fn a_gpu_that_has_gone_is_named_as_the_reason_until_it_is_back() {
     drop(gone);
     ground.status("c", "no advice any more", |s| !told(s)).await;
     assert_eq!(pod().await, Some(before), "the worker ran on");
+    ground.remove().await;
+}
+
+#[tokio::test]
+async fn a_quota_is_named_as_the_reason_until_it_is_lifted() {
+    let ground = Ground::new("t-quota").await;
+    let quotas: Api<ResourceQuota> = Api::namespaced(ground.client.clone(), &ground.namespace);
+    // No pod at all, and not even the object for Redis.
+    let quota = json!({"metadata": {"name": "tight"}, "spec": {"hard": {"pods": "0", "count/statefulsets.apps": "0"}}});
+    let quota = serde_json::from_value(quota).expect("a quota");
+    quotas.create(&PostParams::default(), &quota).await.expect("created");
+    eventually("the quota counts", async || quotas.get("tight").await.ok()?.status?.hard).await;
+
+    let mut spec = one_gpu_spec();
+    spec["muscleMemory"] = json!({"memory": "64Mi", "persistence": {"size": "256Mi"}});
+    ground.apply("c", spec).await;
+    let parts = ["WorkersReady", "CacheReady", "DaemonsReady", "GatewayReady"];
+    let refused = |s: &CherokeeClusterStatus| parts.iter().all(|part| condition(s, part).1 == "RefusedByApiServer");
+    let status = ground.status("c", "all parts refused", refused).await;
+    for part in parts {
+        let (_, _, message) = condition(&status, part);
+        assert!(message.contains("exceeded quota: tight"), "{part}: {message}");
+    }
+    assert!(condition(&status, "CacheReady").2.contains("StatefulSet `c-memory`"), "the object itself: {status:?}");
+    assert_eq!((condition(&status, "Ready").1, condition(&status, "Stalled").0), ("RefusedByApiServer", "True"));
+
+    quotas.delete("tight", &kube::api::DeleteParams::default()).await.expect("deleted");
+    ground.ready("c").await;
     ground.remove().await;
 }
 

@@ -4,6 +4,7 @@ use crate::server::{client, kubeconfig};
 use cherokee_api::{CherokeeCluster, CherokeeClusterStatus, names};
 use k8s_openapi::api::{
     apps::v1::Deployment,
+    coordination::v1::Lease,
     core::v1::{Namespace, Pod},
     resource::v1::ResourceClaim,
 };
@@ -13,6 +14,7 @@ use kube::{
 };
 use serde_json::{Value, json};
 use std::{
+    collections::BTreeSet,
     future::Future,
     process::Command,
     time::{Duration, Instant},
@@ -209,35 +211,51 @@ pub(crate) fn machine(what: &[&str]) {
     assert!(ended.success(), "{what:?}");
 }
 
-/// Pods of the installed operator.
-pub(crate) async fn operator_pods(ground: &Ground) -> Option<Vec<Pod>> {
-    let pods: Api<Pod> = Api::namespaced(ground.client.clone(), "cherokee-system");
-    let operators = ListParams::default().labels("app.kubernetes.io/component=operator");
-    Some(pods.list(&operators).await.ok()?.items)
-}
+/// Where the installed operator lives.
+const OPERATORS: &str = "cherokee-system";
 
-/// The installed operator is away until this is dropped, by a test that fails too.
-pub(crate) struct OperatorAway;
+/// The installed operator in another number of copies until this is dropped, by a test that fails too.
+pub(crate) struct Operators;
 
-impl OperatorAway {
-    /// Ends it, and waits until it is gone.
-    pub(crate) async fn now(ground: &Ground) -> Self {
-        let away = Self;
-        scale_operator(0);
-        eventually("no operator is left", async || operator_pods(ground).await?.is_empty().then_some(())).await;
-        away
+impl Operators {
+    /// Waits until there are so many, all ready.
+    pub(crate) async fn scaled(ground: &Ground, copies: u8) -> Self {
+        let scaled = Self;
+        scale_operator(copies);
+        eventually(&format!("{copies} operators are there, all ready"), async || {
+            let pods = operator_pods(ground).await?;
+            (pods.len() == usize::from(copies) && pods.iter().all(is_ready)).then_some(())
+        })
+        .await;
+        scaled
     }
 }
 
-impl Drop for OperatorAway {
+impl Drop for Operators {
     fn drop(&mut self) {
         scale_operator(1);
     }
 }
 
+/// Pod and node of the operator that leads, and the nodes of all.
+pub(crate) async fn leader(ground: &Ground) -> Option<(String, String, BTreeSet<String>)> {
+    let leases: Api<Lease> = Api::namespaced(ground.client.clone(), OPERATORS);
+    let name = leases.get("cherokee-operator").await.ok()?.spec?.holder_identity?;
+    let pods = operator_pods(ground).await?;
+    let node = |pod: &Pod| pod.spec.as_ref()?.node_name.clone();
+    let leads = pods.iter().find(|pod| pod.name_any() == name).and_then(node)?;
+    Some((name, leads, pods.iter().filter_map(node).collect()))
+}
+
+async fn operator_pods(ground: &Ground) -> Option<Vec<Pod>> {
+    let pods: Api<Pod> = Api::namespaced(ground.client.clone(), OPERATORS);
+    let operators = ListParams::default().labels("app.kubernetes.io/component=operator");
+    Some(pods.list(&operators).await.ok()?.items)
+}
+
 fn scale_operator(copies: u8) {
     let mut program = Command::new("kubectl");
-    program.args(["-n", "cherokee-system", "scale", "deployment/cherokee-operator"]);
+    program.args(["-n", OPERATORS, "scale", "deployment/cherokee-operator"]);
     let ended = program.arg(format!("--replicas={copies}")).env("KUBECONFIG", kubeconfig()).status();
     assert!(ended.is_ok_and(|ended| ended.success()), "kubectl on the PATH: run `make test-nodes`");
 }

@@ -27,7 +27,7 @@ struct Inner {
     download: watch::Sender<Option<Download>>,
     engine: OnceLock<Engine>,
     running: TaskTracker,
-    metrics: Metrics,
+    metrics: Arc<Metrics>,
     started: i64,
 }
 
@@ -48,7 +48,7 @@ impl App {
         let (phase, _) = watch::channel(Phase::Loading);
         let (download, _) = watch::channel(None);
         let (engine, running) = (OnceLock::new(), TaskTracker::new());
-        Self(Arc::new(Inner { phase, download, engine, running, metrics: Metrics::new(), started }))
+        Self(Arc::new(Inner { phase, download, engine, running, metrics: Arc::default(), started }))
     }
 
     /// Serves with `engine` from now on, unless the worker already drains.
@@ -107,7 +107,7 @@ impl App {
     }
 
     /// Counters and histograms.
-    pub fn metrics(&self) -> &Metrics {
+    pub fn metrics(&self) -> &Arc<Metrics> {
         &self.0.metrics
     }
 

@@ -6,7 +6,10 @@ use prometheus_client::{
     metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::Histogram},
     registry::Registry,
 };
-use std::time::{Duration, Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 /// Upper bounds of times, in seconds.
 const SECONDS: [f64; 12] = [0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 120.0];
@@ -119,7 +122,7 @@ impl Metrics {
 
 /// Measures one accepted query, and counts it when dropped: as cancelled, unless it was told otherwise.
 pub struct Meter {
-    app: crate::app::App,
+    metrics: Arc<Metrics>,
     model: String,
     request: String,
     begun: Instant,
@@ -133,9 +136,9 @@ pub struct Meter {
 
 impl Meter {
     /// Begins now. `request` identifies the query in logs.
-    pub fn new(app: crate::app::App, model: String, request: String, prompt_tokens: usize) -> Self {
+    pub fn new(metrics: Arc<Metrics>, model: String, request: String, prompt_tokens: usize) -> Self {
         let (begun, outcome) = (Instant::now(), Outcome::Cancelled);
-        Self { app, model, request, begun, first: None, prompt_tokens, completion_tokens: 0, outcome }
+        Self { metrics, model, request, begun, first: None, prompt_tokens, completion_tokens: 0, outcome }
     }
 
     /// Notes that something of the answer is there.
@@ -146,7 +149,7 @@ impl Meter {
 
 impl Drop for Meter {
     fn drop(&mut self) {
-        self.app.metrics().ended(self, self.outcome);
+        self.metrics.ended(self, self.outcome);
         tracing::info!(
             request = self.request,
             model = self.model,

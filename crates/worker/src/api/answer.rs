@@ -100,7 +100,7 @@ async fn begin(
         begun: false,
     };
     let request = headers.get(headers::REQUEST_ID).and_then(|id| id.to_str().ok()).unwrap_or(&frame.id).to_owned();
-    let meter = Meter::new(app.clone(), model, request, ticket.prompt_tokens);
+    let meter = Meter::new(app.metrics().clone(), model, request, ticket.prompt_tokens);
     Ok((Answer { frame, ticket, meter, _admitted: admitted }, delivery))
 }
 
