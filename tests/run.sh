@@ -38,13 +38,15 @@ model() {
   step "Engine and worker on the real model"
   CHEROKEE_TEST_MODEL=$(images/model.sh)
   export CHEROKEE_TEST_MODEL
-  cargo test --workspace --no-fail-fast --test with_model --test http
+  cargo test --workspace --no-fail-fast --test with_model --test footprint --test http
 }
 
 # Boots the cluster and installs the operator with Helm.
 cluster() {
   trap ended EXIT
   step "Booting cluster \`$CLUSTER_NAME\`"
+  # What a killed run left in it, or has still running, is not ours.
+  [ -n "${KEEP:-}" ] || tests/cluster/cluster down
   tests/cluster/cluster up
   images_up
   export CHEROKEE_TEST_KUBECONFIG=$KUBECONFIG
@@ -82,8 +84,8 @@ collected() {
   step "Waiting for the garbage collector to know the new kind"
   until [ $probe -gt 0 ] && kubectl wait --for=delete "configmap/probe-$probe" --timeout=5s >/dev/null 2>&1; do
     probe=$((probe + 1))
-    [ $probe -lt 60 ] || die "the garbage collector does not delete children of a CherokeeCluster that is not there"
-    kubectl create -f - >/dev/null <<YAML
+    [ $probe -lt 240 ] || die "the garbage collector does not delete children of a CherokeeCluster that is not there"
+    kubectl create -f - >/dev/null <<YAML || sleep 1
 apiVersion: v1
 kind: ConfigMap
 metadata:

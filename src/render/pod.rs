@@ -35,13 +35,13 @@ pub(crate) fn restricted() -> Value {
 
 /// Readiness (`/readyz`, each second) and liveness (`/healthz`) of a program that answers on `port`.
 pub(crate) fn probes(container: &mut Value, port: u16) {
-    container["readinessProbe"] = json!({"httpGet": {"path": "/readyz", "port": port}, "periodSeconds": 1, "timeoutSeconds": 2, "failureThreshold": 2});
+    container["readinessProbe"] = json!({"httpGet": {"path": "/readyz", "port": port}, "periodSeconds": 1, "timeoutSeconds": 5, "failureThreshold": 3});
     container["livenessProbe"] = json!({"httpGet": {"path": "/healthz", "port": port}, "periodSeconds": 10, "timeoutSeconds": 5, "failureThreshold": 6});
 }
 
 /// A startup probe that allows this many seconds until the program is ready for the first time.
 pub(crate) fn startup(container: &mut Value, port: u16, seconds: u32) {
-    container["startupProbe"] = json!({"httpGet": {"path": "/readyz", "port": port}, "periodSeconds": 1, "timeoutSeconds": 2, "failureThreshold": seconds});
+    container["startupProbe"] = json!({"httpGet": {"path": "/readyz", "port": port}, "periodSeconds": 1, "timeoutSeconds": 5, "failureThreshold": seconds});
 }
 
 /// A container without rights, that waits before it ends and writes its last words where Kubernetes reads them.

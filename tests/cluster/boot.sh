@@ -20,8 +20,10 @@ wait_for() {
   done
 }
 
-kube() { "$run/bin/kubectl" --kubeconfig "$run/kubeconfig" --request-timeout=10s "$@"; }
-api_ready() { curl -sk --max-time 2 "https://$host:6443/readyz" | grep -q ok; }
+kube() { "$run/bin/kubectl" --kubeconfig "$run/kubeconfig" --request-timeout=60s "$@"; }
+api_ready() { curl -sk --max-time 10 "https://$host:6443/readyz" | grep -q ok; }
+
+put() { sed "s#BIN_FOLDER#$bin#; s#DNS_ADDRESS#$dns#" "$here/$1" | kube apply -f -; }
 
 make_bridge() {
   ip link add "$bridge" type bridge
@@ -96,19 +98,17 @@ boot() {
     ip route add "$(pod_net $i)" via "$(node_ip $i)"
   done
   ip route add "$service_net" via "$(node_ip 1)"   # Service addresses, as that node's kube-proxy translates them
-  wait_for 300 "the API server's start" api_ready
+  wait_for 900 "the API server's start" api_ready
   start_controllers
   say "starting DNS, storage class \`local\` and nodes ${nodes[*]}"
   local manifests=(dns.yaml storage.yaml)
   [ "$access" != dra ] || manifests+=(gpus.yaml)
-  for manifest in "${manifests[@]}"; do
-    sed "s#BIN_FOLDER#$bin#; s#DNS_ADDRESS#$dns#" "$here/$manifest" | kube create -f - >/dev/null
-  done
+  for manifest in "${manifests[@]}"; do wait_for 900 "the apply of $manifest" put "$manifest"; done
   for node in "${nodes[@]}"; do
-    wait_for 300 "node $node with ${gpus[$node]} GPUs" node_whole "$node"
+    wait_for 900 "node $node with ${gpus[$node]} GPUs" node_whole "$node"
     say "node $node is ready, simulated GPUs by $access: ${gpus[$node]} of $gpu_memory_mib MiB"
   done
-  wait_for 300 "the start of DNS" kube wait -n kube-system --for=condition=Available deployment/coredns --timeout=1s
+  wait_for 900 "the start of DNS" kube wait -n kube-system --for=condition=Available deployment/coredns --timeout=1s
   echo "$recipe $access" >"$run/ready"
 }
 

@@ -9,10 +9,16 @@ declare -A gpus=([bluefin]=1 [redfin]=2)
 gpu_memory_mib=16303
 
 say() { printf '[%3ds] %s\n' "$SECONDS" "$*" >&2; }
+# again COMMAND...: what the network may fail is tried three times.
+again() { "$@" || { say "trying again: $1"; sleep 5; "$@"; } || { say "and once more: $1"; sleep 30; "$@"; }; }
 die() { echo "${0##*/}: $*" >&2; exit 1; }
 
 [[ $cluster =~ ^[a-z][a-z0-9]{0,6}$ ]] || die "CLUSTER_NAME \`$cluster\` must be 1 to 7 lower-case letters and digits, a letter first"
 [[ $access == dra || $access == device-plugin ]] || die "GPU_ACCESS \`$access\` is unknown: use dra or device-plugin"
+
+# A proxy for the world knows nothing of the cluster.
+export NO_PROXY=${NO_PROXY:+$NO_PROXY,}10.0.0.0/8,127.0.0.0/8
+export no_proxy=$NO_PROXY
 
 # Every cluster has addresses of its own, so that several run side by side; up says so when two names fall on the same ones.
 case $cluster in

@@ -100,7 +100,7 @@ keep() { while :; do "$@" || true; sleep 0.2; done >>"$run/log/$1-$name.log" 2>&
 keep containerd --config "$dir/containerd.toml"
 until ctr version >/dev/null 2>&1; do sleep 0.1; done
 ctr -n k8s.io images import "$bin/pause.tar" >/dev/null
-until curl -sk --max-time 2 "https://$host:6443/readyz" | grep -q ok; do sleep 0.1; done
+until curl -sk --max-time 10 "https://$host:6443/readyz" | grep -q ok; do sleep 0.1; done
 labels=cherokee.ai/simulated-gpus=true,nvidia.com/gpu.present=true,nvidia.com/gpu.count=${gpus[$name]},nvidia.com/gpu.memory=$gpu_memory_mib
 labels+=,nvidia.com/gpu.product=NVIDIA-GeForce-RTX-5070,nvidia.com/gpu.family=blackwell,nvidia.com/gpu.compute.major=12,nvidia.com/gpu.compute.minor=0
 keep kubelet --config "$dir/kubelet.yaml" --kubeconfig "$run/kubeconfig" --hostname-override "$name" \

@@ -19,7 +19,7 @@ install_packages() {
   say "installing $*"
   local log; log=$(mktemp)
   local install=(env DEBIAN_FRONTEND=noninteractive apt-get -o DPkg::Lock::Timeout=120 install -y --no-install-recommends "$@")
-  if ! "${install[@]}" >"$log" 2>&1 && ! { apt-get update && "${install[@]}"; } >"$log" 2>&1; then
+  if ! "${install[@]}" >"$log" 2>&1 && ! { again apt-get update && "${install[@]}"; } >"$log" 2>&1; then
     tail -n 5 "$log" >&2; rm -f "$log"
     die "apt could not install $*; the end of its output is above"
   fi

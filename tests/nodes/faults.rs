@@ -4,6 +4,7 @@ use crate::{
     clusters::one_gpu_spec,
     support::{Ground, Operators, condition, eventually, header, is_ready, layer_spec, leader, machine, slot_of},
 };
+use axum::http::Request;
 use k8s_openapi::api::apps::v1::Deployment;
 use kube::{
     Api,
@@ -115,7 +116,10 @@ async fn redis_dies(ground: &Ground, asking: &Asking) {
 async fn the_api_server_dies(ground: &Ground, asking: &Asking) {
     machine(&["kill-api"]);
     asking.once_more("the API server is gone").await;
-    eventually("the API server answers again", async || ground.clusters().get("c").await.ok()).await;
+    eventually("the API server is whole again", async || {
+        ground.client.request_text(Request::get("/readyz").body(Vec::new()).ok()?).await.ok()
+    })
+    .await;
     ground.ready("c").await;
 }
 
@@ -157,6 +161,7 @@ async fn a_stream_whose_worker_dies_ends_in_an_error_event() {
     ground.apply("c", one_gpu_spec()).await;
     let status = ground.ready("c").await;
     let pod = ground.pod_of(&slot_of(&status, "solo")).await.and_then(|p| p.metadata.name).expect("its pod");
+    ground.answers("c", "solo").await;
     // Counting does not end by itself, and takes longer than the kubelet needs to kill.
     let body = json!({"model": "default", "stream": true, "max_tokens": 1000, "temperature": 0, "prompt": "1, 2, 3, 4, 5, 6,"});
     let address = format!("{}/v1/completions", ground.gateway("c").await);
@@ -206,7 +211,7 @@ async fn a_node_lost_with_the_leading_operator_is_named_the_other_one_answers_an
     let leads = eventually("somebody leads", || leader(&ground)).await;
     assert!(leads.0 != led && leads.1 == left, "the other operator took over from {led}: {leads:?}");
     eventually("the other node answers", async || {
-        let answer = tokio::time::timeout(Duration::from_secs(20), ground.ask("c", "Say hello.")).await.ok()?.ok()?;
+        let answer = tokio::time::timeout(Duration::from_mins(1), ground.ask("c", "Say hello.")).await.ok()?.ok()?;
         (answer.status() == 200 && header(&answer, "x-cherokee-layer") == layer).then_some(())
     })
     .await;

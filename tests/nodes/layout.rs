@@ -30,6 +30,7 @@ async fn three_roles_sit_on_their_devices_and_come_back_when_changed() {
     assert_eq!(on, ("redfin".into(), "gpu-1".into()));
     assert!(ground.pod_of(&dream).await.is_none(), "a dream worker that nobody woke has no pod");
 
+    ground.answers("c", "conscious").await;
     // A question whose answer ends by itself before its limit, and the same again from memory.
     let first = ground.ask("c", "Say hello.").await.expect("an answer");
     assert_eq!((first.status().as_u16(), header(&first, "x-cherokee-layer").as_str()), (200, "conscious"));

@@ -2,7 +2,7 @@
 
 use crate::support::{Ground, condition, eventually, header};
 use axum::{Router, body::Body, http::header::CONTENT_LENGTH, response::Response, routing::get};
-use cherokee_api::names::condition::READY;
+use cherokee_api::{CherokeeClusterStatus, names::condition::READY};
 use futures::{StreamExt, stream};
 use k8s_openapi::api::{
     core::v1::{Node, PersistentVolumeClaim, Pod},
@@ -14,14 +14,20 @@ use kube::{
 };
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
-use std::time::Duration;
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
-/// Bytes of a piece that the server sends at once, and the pause after it: the file takes some 20 seconds.
+/// Bytes of a piece that the server sends at once, and the pause before it while the server takes its time.
 const PIECE: usize = 1 << 20;
-const PAUSE: Duration = Duration::from_millis(200);
+const PAUSE: Duration = Duration::from_secs(1);
 
-/// The real model, served by this process where pods reach it: address and digest.
-async fn web_server(ground: &Ground) -> (String, String) {
+/// The real model, served by this process where pods reach it, at full speed once `hurry` says so: address and digest.
+async fn web_server(ground: &Ground, hurry: Arc<AtomicBool>) -> (String, String) {
     let path = std::env::var("CHEROKEE_TEST_MODEL")
         .expect("CHEROKEE_TEST_MODEL must hold the model's file: run `make test-nodes`");
     let file: &'static [u8] = std::fs::read(path).expect("the model's file").leak();
@@ -34,9 +40,14 @@ async fn web_server(ground: &Ground) -> (String, String) {
         tokio::net::TcpListener::bind((way.local_addr().expect("an address").ip(), 0)).await.expect("a port");
     let url = format!("http://{}/model.gguf", listener.local_addr().expect("an address"));
     let answer = move || async move {
-        let pieces = stream::iter(file.chunks(PIECE)).then(|piece| async move {
-            tokio::time::sleep(PAUSE).await;
-            Ok::<_, std::io::Error>(piece)
+        let pieces = stream::iter(file.chunks(PIECE)).then(move |piece| {
+            let hurry = hurry.clone();
+            async move {
+                if !hurry.load(Ordering::Relaxed) {
+                    tokio::time::sleep(PAUSE).await;
+                }
+                Ok::<_, std::io::Error>(piece)
+            }
         });
         let response = Response::builder().header(CONTENT_LENGTH, file.len());
         response.body(Body::from_stream(pieces)).expect("a response")
@@ -62,30 +73,34 @@ fn spec(model: &Value) -> Value {
 #[tokio::test]
 async fn a_model_from_the_web_is_downloaded_with_progress_and_serves_without_a_gpu() {
     let ground = Ground::new("t-web").await;
-    let (url, sha256) = web_server(&ground).await;
+    let hurry = Arc::new(AtomicBool::new(false));
+    let (url, sha256) = web_server(&ground, hurry.clone()).await;
     let mut spec = spec(&json!({"uri": url, "sha256": sha256}));
     spec["accelerator"] = json!({"mode": "CPU"});
     ground.apply("c", spec).await;
-    ground
-        .status("c", "a slot says how far its download is", |s| {
-            s.slots.iter().any(|s| s.message.as_ref().is_some_and(|m| m.starts_with("downloading model `smollm2`: ")))
-        })
-        .await;
+    let downloading = |s: &CherokeeClusterStatus| {
+        let mut messages = s.slots.iter().filter_map(|slot| slot.message.clone());
+        messages.find(|m| m.starts_with("downloading model `smollm2`: "))
+    };
+    let status = ground.status("c", "a slot says how far its download is", |s| downloading(s).is_some()).await;
+    let further = |s: &CherokeeClusterStatus| downloading(s).is_some_and(|now| Some(now) != downloading(&status));
+    ground.status("c", "it says that it is further", further).await;
+    hurry.store(true, Ordering::Relaxed);
     ground.ready("c").await;
     let events: Api<Event> = Api::namespaced(ground.client.clone(), &ground.namespace);
     let events = events.list(&ListParams::default()).await.expect("a list").items;
     let steps = events.iter().filter(|e| e.reason.as_deref() == Some("Downloading")).count();
     assert!(steps >= 2, "{steps} events of progress");
+    ground.answers("c", "talk").await;
     let answer = ground.ask("c", "Say hello.").await.expect("an answer");
-    assert_eq!(answer.status(), 200);
-    assert_eq!(header(&answer, "x-cherokee-device"), "cpu");
+    assert_eq!((answer.status().as_u16(), header(&answer, "x-cherokee-device").as_str()), (200, "cpu"));
     ground.remove().await;
 }
 
 #[tokio::test]
 async fn a_wrong_digest_is_said_on_the_resource() {
     let ground = Ground::new("t-digest").await;
-    let (url, _) = web_server(&ground).await;
+    let (url, _) = web_server(&ground, Arc::new(AtomicBool::new(true))).await;
     let mut spec = spec(&json!({"uri": url, "sha256": "0".repeat(64)}));
     spec["accelerator"] = json!({"mode": "CPU"});
     ground.apply("c", spec).await;
@@ -97,7 +112,7 @@ async fn a_wrong_digest_is_said_on_the_resource() {
 #[tokio::test]
 async fn a_model_from_a_claim_serves() {
     let ground = Ground::new("t-claim").await;
-    let (url, sha256) = web_server(&ground).await;
+    let (url, sha256) = web_server(&ground, Arc::new(AtomicBool::new(true))).await;
     let claim: PersistentVolumeClaim = serde_json::from_value(json!({"metadata": {"name": "models"},
         "spec": {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "200Mi"}}}}))
     .expect("a claim");
@@ -116,9 +131,7 @@ async fn a_model_from_a_claim_serves() {
     spec["roles"][0]["placement"] = json!({"nodeName": "bluefin"});
     ground.apply("c", spec).await;
     ground.ready("c").await;
-    let answer = ground.ask("c", "Say hello.").await.expect("an answer");
-    assert_eq!(answer.status(), 200);
-    assert_eq!(header(&answer, "x-cherokee-role"), "talk");
+    ground.answers("c", "talk").await;
     ground.remove().await;
 }
 

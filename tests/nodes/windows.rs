@@ -18,14 +18,14 @@ fn dream(status: &CherokeeClusterStatus) -> Option<RoleState> {
 #[tokio::test]
 async fn a_dream_worker_is_ready_in_its_window_and_its_gpu_is_free_after() {
     let ground = Ground::new("t-window").await;
-    // Windows begin at whole minutes: the second next one leaves time to start, two minutes are enough to see it serve.
+    // Windows begin at whole minutes: the second next one leaves time to be seen asleep.
     let start = Utc::now() + TimeDelta::minutes(2);
     let start = start.with_second(0).and_then(|start| start.with_nanosecond(0)).expect("a whole minute");
     let mut spec = layer_spec();
     spec["roles"][1] = json!({"name": "dream", "layer": "Subconscious", "model": "smollm2", "activation": "Scheduled",
-        "windows": [{"schedule": format!("{} {} * * *", start.minute(), start.hour()), "duration": "2m"}],
+        "windows": [{"schedule": format!("{} {} * * *", start.minute(), start.hour()), "duration": "1h"}],
         "placement": {"nodeName": "redfin", "device": {"index": 0}}});
-    ground.apply("c", spec).await;
+    ground.apply("c", spec.clone()).await;
     let status = ground.status("c", "dream sleeps before its window", |s| dream(s) == Some(Asleep)).await;
     assert!(Utc::now() < start, "the window began before it was seen asleep");
     let slot = slot_of(&status, "dream");
@@ -37,6 +37,9 @@ async fn a_dream_worker_is_ready_in_its_window_and_its_gpu_is_free_after() {
     ground.status("c", "dream is awake and its slot serves", serves).await;
     let on = eventually("the dream worker holds its device", || ground.device_of(&slot)).await;
     assert_eq!(on, ("redfin".into(), "gpu-0".into()));
+    // Seen to serve, however long that took: its end is moved to the whole minute after the next.
+    spec["roles"][1]["windows"][0]["duration"] = json!(format!("{}m", (Utc::now() - start).num_minutes() + 2));
+    ground.apply("c", spec).await;
     ground.status("c", "dream sleeps again", |s| dream(s) == Some(Asleep)).await;
     eventually("its pod is gone", async || ground.pod_of(&slot).await.is_none().then_some(())).await;
     eventually("its claim is gone, the GPU is free", async || {

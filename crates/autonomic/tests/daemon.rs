@@ -12,32 +12,33 @@ use cherokee_wire::{
 };
 use chrono::Utc;
 use serde_json::json;
-use std::{net::TcpListener, path::Path, time::Duration};
-use support::{Redis, eventually};
+use std::{path::Path, time::Duration};
+use support::{Port, Redis, eventually};
 use tokio::{sync::oneshot, task::JoinHandle};
 
 struct Daemon {
     url: String,
     stop: oneshot::Sender<()>,
     task: JoinHandle<Result<(), cherokee_autonomic::Error>>,
+    _port: Port,
 }
 
 impl Daemon {
     fn start(redis: &str, layout: &Path) -> Self {
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let port = Port::new();
         let args = Args {
             namespace: "forest".into(),
             cluster: "owl".into(),
             layout_file: layout.to_owned(),
             redis_url: Some(redis.to_owned()),
             redis_password_file: None,
-            listen: ([127, 0, 0, 1], port).into(),
+            listen: ([127, 0, 0, 1], port.number()).into(),
             tick_seconds: 1,
             no_kubernetes: true,
         };
         let (stop, stopped) = oneshot::channel();
         let task = tokio::spawn(run(args, async move { drop(stopped.await) }));
-        Self { url: format!("http://127.0.0.1:{port}"), stop, task }
+        Self { url: format!("http://127.0.0.1:{}", port.number()), stop, task, _port: port }
     }
 
     async fn metric(&self, name: &str) -> Option<f64> {
@@ -109,7 +110,7 @@ async fn it_evicts_the_coldest_until_the_budget_holds_and_cleans_up_what_expired
     assert_eq!((stats.expired, stats.evicted), (1, 28));
     assert!(stats.bytes <= each * 12);
     eventually(|| async { daemon.metric("cherokee_autonomic_memory_entries").await == Some(12.0) }).await;
-    assert!(daemon.ready().await);
+    eventually(|| daemon.ready()).await;
     assert!(daemon.metric("cherokee_autonomic_memory_hit_ratio").await.unwrap() > 0.99);
     assert!(daemon.metric("cherokee_autonomic_memory_hottest_temperature").await.unwrap() > 1.5);
 

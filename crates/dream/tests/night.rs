@@ -40,7 +40,8 @@ impl House {
         let redis = Redis::start(&[]).await;
         let store = redis.store().await;
         let house = Self { redis, store, worker: Worker::start().await, folder: tempfile::tempdir().unwrap() };
-        house.layout(RoleState::Awake, None);
+        // An opening without an end is another night after midnight.
+        house.layout(RoleState::Awake, Some((Utc::now() + DAY).to_rfc3339()));
         house
     }
 
@@ -291,7 +292,7 @@ async fn a_window_ends_by_the_clock_even_if_the_layout_is_late() {
     let house = House::new().await;
     house.remember("question", "day").await;
     house.worker.answer_only(0);
-    house.layout(RoleState::Awake, Some((Utc::now() + TimeDelta::seconds(15)).to_rfc3339()));
+    house.layout(RoleState::Awake, Some((Utc::now() + TimeDelta::seconds(25)).to_rfc3339()));
     let dreamer = house.dreamer();
     eventually(|| async { house.worker.asked().len() == 1 }).await;
     eventually(|| async { house.worker.waiting() == 0 }).await;

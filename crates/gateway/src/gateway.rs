@@ -8,7 +8,7 @@ use cherokee_wire::{error::Code, layout::Layout};
 use chrono::{DateTime, Utc};
 use std::sync::{
     Arc,
-    atomic::{AtomicBool, Ordering},
+    atomic::{AtomicBool, AtomicU64, Ordering},
 };
 
 /// What all queries share.
@@ -31,6 +31,8 @@ pub struct Gateway {
     pub started: DateTime<Utc>,
     /// Set once the process is to end.
     pub ends: AtomicBool,
+    /// Queries that came so far.
+    pub arrived: AtomicU64,
 }
 
 impl Gateway {

@@ -46,7 +46,10 @@ use std::{
     io,
     net::SocketAddr,
     path::PathBuf,
-    sync::{Arc, atomic::AtomicBool},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU64},
+    },
     time::Duration,
 };
 use tokio::{net::TcpListener, sync::watch};
@@ -111,6 +114,7 @@ async fn build(args: &Args) -> Result<Gateway, Error> {
         metrics,
         started: clock::now(),
         ends: AtomicBool::new(false),
+        arrived: AtomicU64::new(0),
     })
 }
 

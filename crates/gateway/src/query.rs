@@ -24,7 +24,7 @@ use cherokee_wire::{error::Code, headers};
 use http::{HeaderMap, header, request::Parts};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use std::{
-    sync::Arc,
+    sync::{Arc, atomic::Ordering},
     time::{Duration, Instant},
 };
 
@@ -34,6 +34,7 @@ const BODY: Duration = Duration::from_mins(1);
 /// Answers one query; refusals are answers too.
 pub async fn answer(gateway: Arc<Gateway>, endpoint: Endpoint, request: Request) -> Response {
     let start = Instant::now();
+    gateway.arrived.fetch_add(1, Ordering::Relaxed);
     let (head, body) = request.into_parts();
     let mut labels = Labels::new(&head.headers);
     let answered = try_answer(&gateway, endpoint, &head, body, &mut labels, start).await;

@@ -21,12 +21,15 @@ use std::{
 };
 use tokio::{net::TcpListener, sync::oneshot};
 
+/// After so many times [`Ending::pre_stop`] a gateway accepts no more, whoever comes.
+const MOST_PRE_STOPS: u32 = 12;
+
 /// How a gateway ends.
 #[derive(Clone, Copy, Debug)]
 pub struct Ending {
-    /// Time to go on accepting after the signal, until nobody is sent here any more.
+    /// Time to go on accepting after the signal, and after each query that comes then: so long, nobody is sent here any more.
     pub pre_stop: Duration,
-    /// Time for running queries after that.
+    /// Time for running queries, from the end of the first `pre_stop` on.
     pub drain: Duration,
 }
 
@@ -62,28 +65,39 @@ pub async fn serve(
         // A delta is small and must not wait for the next one.
         let _ = stream.set_nodelay(true);
     });
-    let (closed, accepts_no_more) = oneshot::channel();
+    let (tell, told) = oneshot::channel();
     let stopping = Arc::clone(&gateway);
     let until = async move {
         signal.await;
         tracing::info!(pre_stop_seconds = ending.pre_stop.as_secs(), "ends: not ready any more");
         stopping.ends.store(true, Ordering::Relaxed);
-        tokio::time::sleep(ending.pre_stop).await;
-        let _ = closed.send(());
+        let _ = tell.send(());
+        noticed(&stopping, ending.pre_stop).await;
     };
     let serving = axum::serve(listener, router(gateway)).with_graceful_shutdown(until).into_future();
     let too_late = async {
         // The sender is gone without a word only when serving has failed, which ends the other branch.
-        if accepts_no_more.await.is_err() {
+        if told.await.is_err() {
             std::future::pending::<()>().await;
         }
-        tokio::time::sleep(ending.drain).await;
+        tokio::time::sleep(ending.pre_stop + ending.drain).await;
     };
     tokio::select! {
         served = serving => served,
         () = too_late => {
             tracing::warn!(drain_seconds = ending.drain.as_secs(), "ends with queries unanswered");
             Ok(())
+        }
+    }
+}
+
+/// Waits until no query has come for a whole `pre_stop`: who still sends some has not noticed the end, and would be refused.
+async fn noticed(gateway: &Gateway, pre_stop: Duration) {
+    for _ in 0..MOST_PRE_STOPS {
+        let before = gateway.arrived.load(Ordering::Relaxed);
+        tokio::time::sleep(pre_stop).await;
+        if gateway.arrived.load(Ordering::Relaxed) == before {
+            return;
         }
     }
 }
@@ -128,9 +142,10 @@ fn labelled(refusal: Refusal, request: &Request) -> Response {
     response
 }
 
-/// Asks a client whose body was not read to the end to bring its next query over another connection.
+/// Lets a client that is refused before its body was read get the answer.
 async fn unread_body(request: Request, next: Next) -> Response {
-    unread::told(request, |request| next.run(request.map(Body::new))).await
+    let limit = async { tokio::time::sleep(unread::TIME).await };
+    unread::swallowed(request, limit, |request| next.run(request.map(Body::new))).await
 }
 
 /// Once the process is to end, asks clients to bring their next query elsewhere instead of keeping the connection.

@@ -1,27 +1,32 @@
 //! Requests that are answered before their body has been read.
 //!
-//! The rest of such a body stands in the way of the next request on an HTTP/1 connection, so the server ends the connection. Unless the answer
-//! says so, the client sends its next request there and sees it break.
+//! On an HTTP/1 connection the rest of such a body stands in the way of the next request, and a server that closes the connection over
+//! it resets it: a client that is still sending then sees that instead of the answer. So what is left is read and thrown away, up to a
+//! bound; where that does not reach the end, the answer says that the connection closes.
 
 use http::{HeaderValue, Request, Response, Version, header};
 use http_body::{Body, Frame, SizeHint};
 use std::{
-    pin::Pin,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
-    task::{Context, Poll},
+    future::poll_fn,
+    pin::{Pin, pin},
+    sync::{Arc, Mutex, PoisonError},
+    task::{Context, Poll, ready},
+    time::Duration,
 };
 
-/// A body that tells whether it was read to its end.
+/// Most bytes of a body that are thrown away.
+const BYTES: usize = 8 << 20;
+/// Time in which what is left of a body has to come.
+pub const TIME: Duration = Duration::from_secs(2);
+
+/// A body that gives itself back if it is dropped before its end.
 #[derive(Debug)]
-pub struct Watched<B> {
-    body: B,
-    read: Arc<AtomicBool>,
+pub struct Lent<B> {
+    body: Option<B>,
+    back: Arc<Mutex<Option<B>>>,
 }
 
-impl<B: Body + Unpin> Body for Watched<B> {
+impl<B: Body + Unpin> Body for Lent<B> {
     type Data = B::Data;
     type Error = B::Error;
 
@@ -29,34 +34,66 @@ impl<B: Body + Unpin> Body for Watched<B> {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Self::Data>, Self::Error>>> {
-        let polled = Pin::new(&mut self.body).poll_frame(context);
-        if matches!(polled, Poll::Ready(None)) || self.body.is_end_stream() {
-            self.read.store(true, Ordering::Relaxed);
+        let Some(body) = &mut self.body else { return Poll::Ready(None) };
+        let polled = ready!(Pin::new(body).poll_frame(context));
+        if polled.is_none() {
+            self.body = None;
         }
-        polled
+        Poll::Ready(polled)
     }
 
     fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
+        self.body.as_ref().is_none_or(Body::is_end_stream)
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
+        self.body.as_ref().map_or_else(|| SizeHint::with_exact(0), Body::size_hint)
     }
 }
 
-/// Answers by `serve`; adds `Connection: close` if that left a part of the request's body unread.
-pub async fn told<B, A, F>(request: Request<B>, serve: impl FnOnce(Request<Watched<B>>) -> F) -> Response<A>
+impl<B> Drop for Lent<B> {
+    fn drop(&mut self) {
+        *self.back.lock().unwrap_or_else(PoisonError::into_inner) = self.body.take();
+    }
+}
+
+/// Answers by `serve`, then swallows what that left of the request's body until `limit` ends; adds `Connection: close` if even
+/// then a part is left.
+pub async fn swallowed<B, A, F>(
+    request: Request<B>,
+    limit: impl Future<Output = ()>,
+    serve: impl FnOnce(Request<Lent<B>>) -> F,
+) -> Response<A>
 where
     B: Body + Unpin,
     F: Future<Output = Response<A>>,
 {
     // Later versions carry each request in a stream of its own.
-    let ends_connection = request.version() <= Version::HTTP_11;
-    let read = Arc::new(AtomicBool::new(request.body().is_end_stream()));
-    let mut response = serve(request.map(|body| Watched { body, read: Arc::clone(&read) })).await;
-    if ends_connection && !read.load(Ordering::Relaxed) {
+    let shares_connection = request.version() <= Version::HTTP_11;
+    // Such a client sends its body only when told to, which reading it would do.
+    let waits = request.headers().contains_key(header::EXPECT);
+    let back = Arc::new(Mutex::new(None));
+    let mut response = serve(request.map(|body| Lent { body: Some(body), back: Arc::clone(&back) })).await;
+    let rest = back.lock().unwrap_or_else(PoisonError::into_inner).take();
+    let Some(rest) = rest.filter(|rest| shares_connection && !rest.is_end_stream()) else { return response };
+    if waits || !swallow(rest, limit).await {
         response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
     }
     response
+}
+
+/// Whether the body's end was reached.
+async fn swallow<B: Body + Unpin>(mut body: B, limit: impl Future<Output = ()>) -> bool {
+    let mut limit = pin!(limit);
+    let mut left = BYTES;
+    poll_fn(|context| {
+        while let Poll::Ready(frame) = Pin::new(&mut body).poll_frame(context) {
+            let Some(frame) = frame else { return Poll::Ready(true) };
+            let bytes = frame.ok().and_then(|frame| frame.into_data().ok()).map(|data| bytes::Buf::remaining(&data));
+            let Some(rest) = bytes.and_then(|bytes| left.checked_sub(bytes)) else { return Poll::Ready(false) };
+            left = rest;
+        }
+        limit.as_mut().poll(context).map(|()| false)
+    })
+    .await
 }

@@ -4,6 +4,7 @@ use cherokee_engine::{
     Class, Compute, DeviceChoice, Engine, Error, Event, Finish, Options, Query, Refused, Sampling, Shape, Ticket, Turn,
     Usage, load, measure,
 };
+use std::time::{Duration, Instant};
 
 const MODEL: &str = "smol";
 
@@ -88,8 +89,9 @@ fn what_cannot_be_answered_is_refused_with_its_reason() {
     assert!(by_length, "{far_too_long:?}");
 
     // Two places and two waiting: the fifth of a class is one too many, of the other class the first is not.
-    let tickets: Vec<Ticket> = (0..4).map(|_| engine.submit(ask("Hi", 200)).expect("there is room")).collect();
-    assert!(matches!(refusal(ask("Hi", 200)), Refused::Full { limit: 2, .. }));
+    let long_answer = || ask("Count from 1 to 1000, one number a line.", 200);
+    let tickets: Vec<Ticket> = (0..4).map(|_| engine.submit(long_answer()).expect("there is room")).collect();
+    assert!(matches!(refusal(long_answer()), Refused::Full { limit: 2, .. }));
     // A full queue is seen before the prompt is read.
     let long = Query { shape: Shape::Text("word ".repeat(300)), ..ask("", 1) };
     assert!(matches!(refusal(long), Refused::Full { .. }));
@@ -97,7 +99,12 @@ fn what_cannot_be_answered_is_refused_with_its_reason() {
     // Dropping the tickets cancels them, which frees their places for the one that is left.
     drop(tickets);
     assert_eq!(answer(background).2.completion_tokens, 1);
-    assert_eq!(engine.load().running + engine.load().waiting, 0);
+    // An end is said a moment before its place is given back.
+    let deadline = Instant::now() + Duration::from_mins(1);
+    while engine.load().running + engine.load().waiting > 0 {
+        assert!(Instant::now() < deadline, "a place is not given back");
+        std::thread::yield_now();
+    }
 }
 
 #[test]
@@ -126,14 +133,4 @@ fn a_budget_that_is_too_small_is_refused_with_all_numbers_before_anything_is_loa
     assert!(matches!(fault, Error::OverBudget { budget: 100, .. }), "{fault}");
     assert_eq!(fault.reason(), "NotEnoughMemory");
     assert!(fault.to_string().contains("the budget is 100 MiB"), "{fault}");
-}
-
-#[test]
-fn the_process_holds_no_more_than_the_engine_reports() {
-    let before = cherokee_engine::resident_bytes().expect("a number");
-    let engine = engine(&options());
-    answered(&engine, ask("Hello", 4));
-    let grown = engine.observed_bytes().expect("a number").saturating_sub(before);
-    let reported = engine.report().memory.total();
-    assert!(grown <= reported, "grown by {} MiB, reported {} MiB", grown >> 20, reported >> 20);
 }

@@ -15,7 +15,10 @@ use std::{
     io,
     sync::{Arc, Mutex},
 };
-use tokio::{net::TcpListener, sync::watch};
+use tokio::{
+    net::{TcpListener, TcpSocket},
+    sync::watch,
+};
 
 /// What a worker does with a query. Its last act is repeated.
 #[derive(Clone, Debug)]
@@ -76,8 +79,11 @@ impl Worker {
     }
 
     /// An address where nobody listens.
-    pub(crate) async fn nobody() -> String {
-        TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap().to_string()
+    pub(crate) fn nobody() -> String {
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.bind(([127, 0, 0, 1], 0).into()).unwrap();
+        // Kept: else another test's worker might be given that port.
+        Box::leak(Box::new(socket)).local_addr().unwrap().to_string()
     }
 
     /// An address where every connection is closed as soon as a query came.

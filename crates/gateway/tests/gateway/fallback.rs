@@ -1,7 +1,7 @@
 //! Before the first byte is out, a failing worker is never seen by the client.
 
 use crate::{
-    client::Client,
+    client::{Client, DEADLINE},
     fake_worker::{Act, Worker},
     house::{Plan, eventually, hello, hello_stream},
 };
@@ -12,7 +12,7 @@ use std::{sync::Arc, time::Duration};
 #[tokio::test]
 async fn a_worker_that_cannot_be_reached_is_replaced_by_the_backup() {
     let backup = Worker::start(&[Act::Say("hi from the backup")]).await;
-    let gone = Worker::nobody().await;
+    let gone = Worker::nobody();
     let house = Plan::new(&[("conscious", &gone), ("backup", &backup.address)]).start().await;
     for body in [hello(), hello_stream()] {
         let answer = house.client.chat(&body).await;
@@ -99,7 +99,7 @@ async fn a_query_is_held_while_the_only_worker_is_replaced() {
         async move { client.chat(&hello()).await }
     });
     let figures = async || house.metrics().await.contains("cherokee_gateway_in_flight 1");
-    while !figures().await {}
+    tokio::time::timeout(DEADLINE, async { while !figures().await {} }).await.expect("the query waits");
     let worker = Worker::start(&[Act::Status(503, None), Act::Say("back again")]).await;
     house.set_workers(&[("conscious", &worker.address)]);
     assert_eq!(query.await.unwrap().content(), "back again");
@@ -107,7 +107,7 @@ async fn a_query_is_held_while_the_only_worker_is_replaced() {
 
 #[tokio::test]
 async fn a_query_is_not_held_for_ever() {
-    let gone = Worker::nobody().await;
+    let gone = Worker::nobody();
     let mut plan = Plan::new(&[("conscious", &gone)]);
     plan.hold = Duration::from_millis(200);
     let house = plan.start().await;

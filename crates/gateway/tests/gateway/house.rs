@@ -21,7 +21,10 @@ use serde_json::{Value, json};
 use std::{
     collections::BTreeMap,
     net::SocketAddr,
-    sync::{Arc, atomic::AtomicBool},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU64},
+    },
     time::Duration,
 };
 use tokio::{
@@ -100,6 +103,7 @@ impl Plan {
             metrics,
             started: clock::now(),
             ends: AtomicBool::new(false),
+            arrived: AtomicU64::new(0),
         };
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();

@@ -11,3 +11,4 @@ mod remembering;
 mod serving;
 mod stopping;
 mod streaming;
+mod unread;

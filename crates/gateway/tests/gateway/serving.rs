@@ -109,13 +109,10 @@ async fn a_body_that_is_too_large_or_no_json_is_refused() {
     let house = Plan::new(&[]).start().await;
     let large = house.client.chat(&json!({"messages": "x".repeat(BODY_LIMIT)})).await;
     assert_eq!((large.status.as_u16(), large.code()), (413, json!("request_too_large")));
-    // Else the client's next query would meet the end of this connection.
-    assert_eq!(large.header("connection"), "close");
     let broken = house.client.begin(Method::POST, "/v1/chat/completions", "{".into()).await;
     assert_eq!(broken.status().as_u16(), 400);
     let wrong = house.client.chat(&json!({"model": 3})).await;
     assert_eq!((wrong.status.as_u16(), &wrong.json()["error"]["param"]), (400, &json!("model")));
-    assert_eq!(wrong.header("connection"), "");
 }
 
 #[tokio::test]
@@ -126,13 +123,8 @@ async fn with_keys_only_their_holders_are_answered() {
     let mut plan = Plan::new(&[("conscious", &worker.address)]);
     plan.door = Door::Keys(watch::channel(Arc::new(Keys::read(folder.path()).unwrap())).1);
     let house = plan.start().await;
-    // A query's body was not read: nothing can follow it on its connection.
-    let streams = Client::http2(house.address).chat(&hello()).await;
-    let asked =
-        [(house.client.chat(&hello()).await, "close"), (house.client.get("/v1/models").await, ""), (streams, "")];
-    for (answer, connection) in asked {
+    for answer in [house.client.chat(&hello()).await, house.client.get("/v1/models").await] {
         assert_eq!((answer.status.as_u16(), answer.code()), (401, json!("invalid_api_key")));
-        assert_eq!(answer.header("connection"), connection);
     }
     let client = Client::new(house.address).with("authorization", "Bearer sk-one");
     assert_eq!(client.chat(&hello()).await.status, StatusCode::OK);

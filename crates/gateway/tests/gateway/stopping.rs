@@ -5,7 +5,7 @@ use crate::{
     fake_worker::{Act, Worker},
     house::{Plan, eventually, hello, hello_stream},
 };
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 #[tokio::test]
 async fn between_signal_and_end_it_is_not_ready_but_answers_and_asks_to_go_elsewhere() {
@@ -15,10 +15,27 @@ async fn between_signal_and_end_it_is_not_ready_but_answers_and_asks_to_go_elsew
     let mut house = plan.start().await;
     assert_eq!(house.client.chat(&hello()).await.header("connection"), "");
     house.stop.take().unwrap().send(()).unwrap();
-    while house.client.get("/readyz").await.status.as_u16() == 200 {}
+    let ready = async || house.client.get("/readyz").await.status.as_u16() == 200;
+    tokio::time::timeout(DEADLINE, async { while ready().await {} }).await.expect("not ready any more");
     let answer = house.client.chat(&hello()).await;
     assert_eq!((answer.status.as_u16(), answer.header("connection")), (200, "close"));
     assert_eq!(Client::http2(house.address).chat(&hello()).await.header("connection"), "");
+}
+
+#[tokio::test]
+async fn while_queries_come_it_goes_on_accepting() {
+    let worker = Worker::start(&[Act::Say("hi")]).await;
+    let mut plan = Plan::new(&[("conscious", &worker.address)]);
+    plan.ending.pre_stop = Duration::from_secs(3);
+    let mut house = plan.start().await;
+    house.stop.take().unwrap().send(()).unwrap();
+    let begun = Instant::now();
+    // Each over a connection of its own, as from a balancer that has not noticed.
+    while begun.elapsed() < Duration::from_secs(7) {
+        assert_eq!(Client::new(house.address).chat(&hello()).await.status.as_u16(), 200);
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    tokio::time::timeout(DEADLINE, house.serving).await.expect("it ends when nobody comes").unwrap();
 }
 
 #[tokio::test]

@@ -14,9 +14,12 @@ const FIRST: &str =
     "data: {\"choices\": [{\"index\": 0, \"delta\": {\"role\": \"assistant\", \"content\": \"half an \"}}]}\n\n";
 
 async fn house(act: Act) -> (House, Worker) {
+    let hangs = matches!(act, Act::HangAfter(_));
     let worker = Worker::start(&[act]).await;
     let mut plan = Plan::new(&[("conscious", &worker.address)]);
-    plan.idle = Duration::from_millis(200);
+    if hangs {
+        plan.idle = Duration::from_millis(200);
+    }
     (plan.start().await, worker)
 }
 

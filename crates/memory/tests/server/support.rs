@@ -2,48 +2,66 @@
 
 use cherokee_memory::{Options, Store};
 use std::{
-    net::TcpListener,
     process::{Child, Command, Stdio},
+    sync::Arc,
     time::{Duration, Instant},
 };
 use tempfile::TempDir;
+use tokio::net::TcpSocket;
 
 /// How long a server may take to answer.
-const START: Duration = Duration::from_secs(20);
+const START: Duration = Duration::from_mins(1);
+
+/// A port that nobody else is given while this lives: whoever names it may listen there.
+#[derive(Clone)]
+pub(crate) struct Port(Arc<TcpSocket>);
+
+impl Port {
+    pub(crate) fn new() -> Self {
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.set_reuseaddr(true).unwrap();
+        socket.bind(([127, 0, 0, 1], 0).into()).unwrap();
+        Self(Arc::new(socket))
+    }
+
+    pub(crate) fn number(&self) -> u16 {
+        self.0.local_addr().unwrap().port()
+    }
+}
 
 pub(crate) struct Redis {
     child: Child,
-    port: u16,
+    port: Port,
     folder: TempDir,
 }
 
 impl Redis {
     /// Starts a server and waits until it answers.
     pub(crate) async fn start(more: &[&str]) -> Self {
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        Self::start_at(port, more).await
+        Self::start_at(Port::new(), more).await
     }
 
-    pub(crate) async fn start_at(port: u16, more: &[&str]) -> Self {
-        let folder = tempfile::tempdir().unwrap();
+    pub(crate) async fn start_at(port: Port, more: &[&str]) -> Self {
+        let (folder, number) = (tempfile::tempdir().unwrap(), port.number());
         let child = Command::new("redis-server")
-            .args(["--port", &port.to_string(), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"])
+            .args(["--port", &number.to_string(), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"])
             .args(more)
             .current_dir(folder.path())
             .stdout(Stdio::null())
             .spawn()
             .expect("redis-server is needed for this test: install it (Debian: apt-get install redis-server)");
-        let redis = Self { child, port, folder };
+        let mut redis = Self { child, port, folder };
         let deadline = Instant::now() + START;
-        while std::net::TcpStream::connect(("127.0.0.1", port)).is_err() {
-            assert!(Instant::now() < deadline, "redis-server did not listen on port {port} within {START:?}");
+        while std::net::TcpStream::connect(("127.0.0.1", number)).is_err() {
+            assert!(redis.child.try_wait().unwrap().is_none(), "redis-server has ended");
+            assert!(Instant::now() < deadline, "redis-server did not listen on port {number} within {START:?}");
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
         redis
     }
 
     pub(crate) fn url(&self) -> String {
-        format!("redis://127.0.0.1:{}", self.port)
+        format!("redis://127.0.0.1:{}", self.port.number())
     }
 
     pub(crate) fn options(&self) -> Options {
@@ -58,9 +76,9 @@ impl Redis {
     }
 
     /// Kills the server and returns its port.
-    pub(crate) fn kill(mut self) -> u16 {
+    pub(crate) fn kill(mut self) -> Port {
         self.stop();
-        self.port
+        self.port.clone()
     }
 
     fn stop(&mut self) {
@@ -83,9 +101,9 @@ where
     F: Fn() -> Fut,
     Fut: Future<Output = bool>,
 {
-    let deadline = Instant::now() + Duration::from_mins(1);
+    let deadline = Instant::now() + Duration::from_mins(3);
     while !condition().await {
-        assert!(Instant::now() < deadline, "the condition did not come true within 60 s");
+        assert!(Instant::now() < deadline, "the condition did not come true within 3 minutes");
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
 }

@@ -39,7 +39,8 @@ pub fn router(app: App) -> Router {
         .with_state(app)
 }
 
-/// Asks a client whose body was not read to the end to use another connection from now on.
+/// Lets a client that is refused before its body was read get the answer.
 async fn unread_body(request: Request, next: Next) -> Response {
-    unread::told(request, |request| next.run(request.map(Body::new))).await
+    let limit = async { tokio::time::sleep(unread::TIME).await };
+    unread::swallowed(request, limit, |request| next.run(request.map(Body::new))).await
 }

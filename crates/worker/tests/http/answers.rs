@@ -32,9 +32,7 @@ async fn openai_clients_get_what_they_expect() {
 
 async fn whole_answers(worker: &Worker) {
     let question = ask("Say hello.");
-    let response = worker.post("/v1/chat/completions", &question).await;
-    assert!(!response.headers().contains_key("connection"), "{response:?}");
-    let answer: Value = response.json().await.expect("JSON");
+    let answer = worker.chat(&question).await;
     assert!(content(&answer).contains("Hello"), "{answer}");
     assert_eq!((&answer["object"], &answer["model"]), (&json!("chat.completion"), &json!(MODEL)));
     assert_eq!(answer["choices"][0]["finish_reason"], "stop");
@@ -137,7 +135,7 @@ async fn errors(worker: &Worker) {
     let large = ask(&"x".repeat(5 << 20));
     let refused = worker.post("/v1/chat/completions", &large).await;
     assert_eq!(refused.status(), 413);
-    assert_eq!(refused.headers()["connection"], "close");
+    assert!(!refused.headers().contains_key("connection"), "all of it was read: {refused:?}");
 }
 
 async fn itself(worker: &Worker) {

@@ -5,8 +5,8 @@ use serde_json::{Value, json};
 
 #[tokio::test]
 async fn sigterm_refuses_what_is_new_and_cuts_no_answer() {
-    let mut worker = Worker::serving(&["--drain-seconds", "100"], &[]);
-    let body = json!({"model": MODEL, "stream": true, "temperature": 0, "max_tokens": 80,
+    let mut worker = Worker::serving(&["--drain-seconds", "600"], &[]);
+    let body = json!({"model": MODEL, "stream": true, "temperature": 0, "max_tokens": 200,
         "messages": [{"role": "user", "content": "Count from 1 to 1000, one number a line."}]});
     let mut running = Events::new(worker.post("/v1/chat/completions", &body).await);
     running.next().await.expect("it runs");
