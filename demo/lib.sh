@@ -58,7 +58,7 @@ images_up() {
 operator_up() {
   helm upgrade --install cherokee-operator charts/cherokee-operator -n cherokee-system --create-namespace \
     --set image.operator="$CHEROKEE" --set image.worker="$WORKER" --set image.redis="$REDIS" \
-    --set simulateGpus=true --wait --timeout 20m "$@"
+    --set simulateGpus=true --wait --timeout 10m "$@"
 }
 
 # venv NAME PACKAGE...: a Python of that name, in the target folder, with these packages.
