@@ -41,11 +41,14 @@ model() {
   cargo test --workspace --no-fail-fast --test with_model --test footprint --test http
 }
 
+# on_cluster OPTION...: cargo test as a process of the cluster, so that whoever takes the cluster down ends it too.
+on_cluster() { env "$mark" cargo test --workspace "$@"; }
+
 # Boots the cluster and installs the operator with Helm.
 cluster() {
   trap ended EXIT
   step "Booting cluster \`$CLUSTER_NAME\`"
-  # What a killed run left in it, or has still running, is not ours.
+  # What a killed run left in it, or has running against it, is not ours.
   [ -n "${KEEP:-}" ] || tests/cluster/cluster down
   tests/cluster/cluster up
   images_up
@@ -98,7 +101,7 @@ YAML
 
 api() {
   step "The API server on the CRD: examples, refusals, and their words"
-  cargo test --workspace --test api
+  on_cluster --test api
 }
 
 nodes() {
@@ -111,12 +114,12 @@ nodes() {
   local skipped=(--skip device_plugin::)
   [ "${CLUSTER:-}" != current ] || skipped+=(--skip faults:: --skip refusals::a_gpu_that_has_gone)
   step "Two nodes: layout, refusals, windows, faults, clients, model sources"
-  cargo test --workspace --test nodes -- --test-threads=1 "${skipped[@]}"
+  on_cluster --test nodes -- --test-threads=1 "${skipped[@]}"
 }
 
 plugin() {
   step "The same under the device plugin"
-  cargo test --workspace --test nodes -- --test-threads=1 device_plugin::
+  on_cluster --test nodes -- --test-threads=1 device_plugin::
 }
 
 kind=${1:-all}
