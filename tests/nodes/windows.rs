@@ -18,8 +18,8 @@ fn dream(status: &CherokeeClusterStatus) -> Option<RoleState> {
 #[tokio::test]
 async fn a_dream_worker_is_ready_in_its_window_and_its_gpu_is_free_after() {
     let ground = Ground::new("t-window").await;
-    // Windows begin at whole minutes: the second next one leaves time to be seen asleep.
-    let start = Utc::now() + TimeDelta::minutes(2);
+    // Windows begin at whole minutes: one that is half a minute away or more leaves time to be seen asleep.
+    let start = Utc::now() + TimeDelta::seconds(90);
     let start = start.with_second(0).and_then(|start| start.with_nanosecond(0)).expect("a whole minute");
     let mut spec = layer_spec();
     spec["roles"][1] = json!({"name": "dream", "layer": "Subconscious", "model": "smollm2", "activation": "Scheduled",
@@ -37,8 +37,8 @@ async fn a_dream_worker_is_ready_in_its_window_and_its_gpu_is_free_after() {
     ground.status("c", "dream is awake and its slot serves", serves).await;
     let on = eventually("the dream worker holds its device", || ground.device_of(&slot)).await;
     assert_eq!(on, ("redfin".into(), "gpu-0".into()));
-    // Seen to serve, however long that took: its end is moved to the whole minute after the next.
-    spec["roles"][1]["windows"][0]["duration"] = json!(format!("{}m", (Utc::now() - start).num_minutes() + 2));
+    // Seen to serve, however long that took: its end is moved to the next whole minute.
+    spec["roles"][1]["windows"][0]["duration"] = json!(format!("{}m", (Utc::now() - start).num_minutes() + 1));
     ground.apply("c", spec).await;
     ground.status("c", "dream sleeps again", |s| dream(s) == Some(Asleep)).await;
     eventually("its pod is gone", async || ground.pod_of(&slot).await.is_none().then_some(())).await;

@@ -36,7 +36,7 @@ pub struct Args {
     /// Seconds that running queries get to end after a stop signal
     #[arg(long, env = "CHEROKEE_DRAIN_SECONDS", default_value_t = 60)]
     pub drain_seconds: u64,
-    /// Seconds to go on accepting after a stop signal, where no preStop hook waits
+    /// Seconds to go on accepting after a stop signal, and after each query that comes then, twelve times at most; for pods without a preStop hook
     #[arg(long, env = "CHEROKEE_PRE_STOP_SECONDS", default_value_t = 0)]
     pub pre_stop_seconds: u64,
     /// Seconds that a worker gets for a whole answer, or for the first byte of a stream
