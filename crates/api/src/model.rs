@@ -29,7 +29,9 @@ pub struct Model {
     /// `sha256` (downloaded when its worker starts).
     #[schemars(length(min = 8, max = 512))]
     #[x_kube(validation = Rule::new("['oci://', 'pvc://', 'https://', 'http://'].exists(s, self.startsWith(s) && self.size() > s.size())")
-        .message("spec.models[].uri must start with oci://, pvc://, https:// or http:// and name a file or image").reason(Reason::FieldValueInvalid))]
+        .message("spec.models[].uri must start with oci://, pvc://, https:// or http:// and name a file or image").reason(Reason::FieldValueInvalid),
+        validation = Rule::new(r"!(self.startsWith('pvc://') && self.matches('/[.][.](/|$)'))")
+        .message("spec.models[].uri must stay inside the claim: remove `..`").reason(Reason::FieldValueInvalid))]
     pub uri: String,
     /// File inside an `oci://` image, relative to its root: `models/resonance.gguf`. Default: the one .gguf file in
     /// the image's `models` folder.
