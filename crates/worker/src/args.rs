@@ -1,7 +1,9 @@
 //! Command line; each argument has an environment variable `CHEROKEE_…` of the same name, repeated ones a line a value.
 
+use crate::download::Host;
 use cherokee_engine::DeviceChoice;
 use clap::{Parser, ValueEnum};
+use ipnet::IpNet;
 use std::{net::SocketAddr, path::PathBuf};
 
 /// Answers OpenAI requests with the models that it holds, on one device.
@@ -36,9 +38,44 @@ pub struct Args {
     #[arg(long, value_name = "DIR", env = "CHEROKEE_MODEL_CACHE", default_value = "/var/cache/cherokee/models")]
     pub model_cache: PathBuf,
 
-    /// File with a bearer token for downloads.
-    #[arg(long, value_name = "FILE", env = "CHEROKEE_MODEL_TOKEN_FILE")]
-    pub model_token_file: Option<PathBuf>,
+    /// File with a bearer token for the download of one model. Sent to the host of its --model-url only, not after redirects
+    /// to others, and over http:// only with --model-allow-host. FILE alone is for all models: accepted for one version.
+    #[arg(
+        long = "model-token-file",
+        value_name = "NAME=FILE",
+        env = "CHEROKEE_MODEL_TOKEN_FILE",
+        value_delimiter = '\n',
+        value_parser = token_file
+    )]
+    pub model_token_files: Vec<TokenFile>,
+
+    /// Most bytes that a model to download may have. Default: no limit.
+    #[arg(
+        long = "model-max-bytes",
+        value_name = "NAME=BYTES",
+        env = "CHEROKEE_MODEL_MAX_BYTES",
+        value_delimiter = '\n',
+        value_parser = bytes
+    )]
+    pub model_max_bytes: Vec<(String, u64)>,
+
+    /// Most bytes that all files in --model-cache may have together. Default: no limit.
+    #[arg(long, value_name = "BYTES", env = "CHEROKEE_MODEL_CACHE_MAX_BYTES")]
+    pub model_cache_max_bytes: Option<u64>,
+
+    /// Range of addresses that downloads do not connect to, as 10.0.0.0/8. Default: none. Behind a proxy (`HTTPS_PROXY`,
+    /// `HTTP_PROXY`, `NO_PROXY`) the proxy decides.
+    #[arg(long = "model-deny-range", value_name = "CIDR", env = "CHEROKEE_MODEL_DENY_RANGE", value_delimiter = '\n')]
+    pub model_deny_ranges: Vec<IpNet>,
+
+    /// Host that downloads may connect to whatever its addresses are, and that may get a token over http://.
+    #[arg(
+        long = "model-allow-host",
+        value_name = "HOST[:PORT]",
+        env = "CHEROKEE_MODEL_ALLOW_HOST",
+        value_delimiter = '\n'
+    )]
+    pub model_allow_hosts: Vec<Host>,
 
     /// Address to serve on.
     #[arg(long, env = "CHEROKEE_LISTEN", default_value = "0.0.0.0:8000")]
@@ -85,6 +122,15 @@ pub struct Args {
     pub check_device: bool,
 }
 
+/// A file with a bearer token, and whose it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TokenFile {
+    /// Name of the model; all models if none.
+    pub model: Option<String>,
+    /// The file.
+    pub path: PathBuf,
+}
+
 /// Device to compute on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum DeviceArg {
@@ -116,6 +162,21 @@ fn pair(text: &str) -> Result<(String, String), String> {
     }
 }
 
+fn bytes(text: &str) -> Result<(String, u64), String> {
+    let (name, bytes) = pair(text)?;
+    Ok((name, bytes.parse().map_err(|_| format!("`{bytes}` is not a number of bytes"))?))
+}
+
+/// `NAME=FILE`, or `FILE` as older operators render it.
+fn token_file(text: &str) -> Result<TokenFile, String> {
+    match text.split_once('=') {
+        // An absolute path may hold an equal sign; a name of a model holds no slash.
+        Some((model, _)) if model.contains('/') => Ok(TokenFile { model: None, path: text.into() }),
+        Some(_) => pair(text).map(|(model, path)| TokenFile { model: Some(model), path: path.into() }),
+        None => Ok(TokenFile { model: None, path: text.into() }),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -133,5 +194,15 @@ mod tests {
         assert_eq!(args.models, [("a".into(), "/m/a".into()), ("b".into(), "/m/b".into())]);
         assert_eq!(args.model_urls, [("c".into(), "https://h/x?y=z".into())]);
         assert!(Args::try_parse_from(["worker", "--model", "nameless"]).is_err());
+    }
+
+    #[test]
+    fn a_token_file_belongs_to_a_model_or_in_the_old_form_to_all() {
+        let words =
+            ["worker", "--model-token-file", "a=/t/a=b", "--model-token-file", "/t/c=d", "--model-token-file", "e"];
+        let args = Args::try_parse_from(words).expect("they parse");
+        let file = |model: Option<&str>, path: &str| TokenFile { model: model.map(str::to_owned), path: path.into() };
+        assert_eq!(args.model_token_files, [file(Some("a"), "/t/a=b"), file(None, "/t/c=d"), file(None, "e")]);
+        assert!(Args::try_parse_from(["worker", "--model-token-file", "=/t"]).is_err());
     }
 }

@@ -43,6 +43,8 @@ impl Fault {
             Self::Source(_) => "ModelSourceInvalid",
             Self::Token { .. } => "TokenUnreadable",
             Self::Download(download::Fault::WrongDigest { .. }) => "ModelDigestWrong",
+            Self::Download(download::Fault::NotAllowed { .. }) => "ModelAddressNotAllowed",
+            Self::Download(download::Fault::TooLarge { .. }) => "ModelTooLarge",
             Self::Download(_) => "ModelDownloadFailed",
             Self::Engine(fault) => fault.reason(),
             Self::Broken => "EngineFailed",

@@ -5,7 +5,7 @@ use crate::{
     app::{App, Phase},
     args::Args,
     clock::unix_now,
-    download,
+    download::{self, Order, Rules},
     fault::Fault,
     process,
     sources::{self, Source},
@@ -13,7 +13,7 @@ use crate::{
 use axum::serve::ListenerExt;
 use cherokee_engine::{Compute, Engine, Options};
 use cherokee_wire::worker::Download;
-use std::{convert::Infallible, sync::Arc, time::Duration};
+use std::{convert::Infallible, path::Path, sync::Arc, time::Duration};
 use tokio::{
     net::TcpListener,
     signal::unix::{SignalKind, signal},
@@ -85,12 +85,22 @@ async fn prepare(args: &Args, app: &App) -> Result<Engine, Fault> {
     let wanted = sources::wanted(args)?;
     let (choice, visible) = (args.device.into(), args.visible_devices.clone());
     let compute = blocking(move || Ok(Compute::open(choice, visible.as_deref())?)).await?;
+    let rules = Arc::new(Rules { deny: args.model_deny_ranges.clone(), allow: args.model_allow_hosts.clone() });
     let mut files = Vec::new();
     for (name, source) in wanted {
         let file = match source {
-            Source::Path(path) => sources::file(&name, &path)?,
+            Source::Path(path) => sources::file(&name, &path, Path::new(sources::FOLDER))?,
             Source::Url { url, sha256 } => {
-                let order = sources::download(&url, &sha256, args, token(args)?.as_deref(), progress(app, &name));
+                let order = Order {
+                    url,
+                    sha256,
+                    folder: args.model_cache.clone(),
+                    token: token(args, &name)?,
+                    max_bytes: sources::max_bytes(args, &name),
+                    cache_max_bytes: args.model_cache_max_bytes,
+                    rules: rules.clone(),
+                    progress: progress(app, &name),
+                };
                 let file = download::fetch(&order).await?;
                 app.downloading(None);
                 file
@@ -134,10 +144,10 @@ async fn drain(args: &Args, app: &App) {
     }
 }
 
-/// The bearer token for downloads.
-fn token(args: &Args) -> Result<Option<String>, Fault> {
-    let Some(path) = &args.model_token_file else { return Ok(None) };
-    let text = std::fs::read_to_string(path).map_err(|cause| Fault::Token { path: path.clone(), cause })?;
+/// The bearer token for the download of a model.
+fn token(args: &Args, model: &str) -> Result<Option<String>, Fault> {
+    let Some(path) = sources::token_file(args, model) else { return Ok(None) };
+    let text = std::fs::read_to_string(path).map_err(|cause| Fault::Token { path: path.to_owned(), cause })?;
     Ok(Some(text.trim().to_owned()))
 }
 

@@ -2,8 +2,20 @@
 //!
 //! A file is `<digest>.gguf` in the cache folder once its digest was checked, and `<digest>.part` until then. The part is
 //! locked while it is written, so that two processes with one folder fetch once.
+//!
+//! The limits of the cluster's admin are enforced here: [`Rules`] on each address that is connected to, [`Order::max_bytes`]
+//! and [`Order::cache_max_bytes`] on each byte that is written, and the origin that may get the token.
 
+mod fault;
+mod patience;
+mod reach;
 mod transfer;
+
+pub use fault::Fault;
+pub use reach::{Host, Rules};
+
+use patience::Patience;
+use reqwest::Url;
 
 use sha2::{Digest, Sha256};
 use std::{
@@ -11,15 +23,7 @@ use std::{
     io::{self, Read},
     path::{Path, PathBuf},
     sync::Arc,
-    time::Duration,
 };
-
-/// Breaks in a row without a new byte after which it is given up.
-const MOST_IDLE_BREAKS: u32 = 6;
-/// Pause after a break; doubled after each further one without a new byte.
-const FIRST_PAUSE: Duration = Duration::from_millis(500);
-/// Longest pause between two attempts.
-const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 
 /// Is told how far a download is: bytes that are there, and bytes of the whole file if the server says so.
 pub type Progress = Arc<dyn Fn(u64, Option<u64>) + Send + Sync>;
@@ -33,55 +37,16 @@ pub struct Order {
     pub sha256: String,
     /// Cache folder, created if it is not there.
     pub folder: PathBuf,
-    /// Bearer token.
+    /// Bearer token. Sent to the origin of `url` only, and over `http://` only to a host that `rules` allow by name.
     pub token: Option<String>,
+    /// Most bytes that the file may have; no limit by default.
+    pub max_bytes: Option<u64>,
+    /// Most bytes that all files of the cache folder may have together; no limit by default.
+    pub cache_max_bytes: Option<u64>,
+    /// Addresses that may be connected to.
+    pub rules: Arc<Rules>,
     /// Called with each piece that comes.
     pub progress: Progress,
-}
-
-/// Why a model was not fetched.
-#[derive(Debug, thiserror::Error)]
-pub enum Fault {
-    /// The cache folder does not work.
-    #[error("model cache `{}`: {source}", path.display())]
-    Cache {
-        /// The file or folder.
-        path: PathBuf,
-        /// Why.
-        source: io::Error,
-    },
-    /// The server refuses for good.
-    #[error("{url} answers {status}; check the address and the token")]
-    Refused {
-        /// Address without query.
-        url: String,
-        /// HTTP status.
-        status: u16,
-    },
-    /// The server does not answer, or breaks off again and again.
-    #[error("{url} gave up after {breaks} breaks without a new byte at {bytes} bytes: {cause}")]
-    GaveUp {
-        /// Address without query.
-        url: String,
-        /// Breaks in a row.
-        breaks: u32,
-        /// Bytes that are there.
-        bytes: u64,
-        /// The last break.
-        cause: String,
-    },
-    /// What came is not what was ordered.
-    #[error("{url} has SHA-256 {found}, {wanted} was ordered; the {bytes} bytes were removed")]
-    WrongDigest {
-        /// Address without query.
-        url: String,
-        /// Digest of what came.
-        found: String,
-        /// Digest that was ordered.
-        wanted: String,
-        /// Size of what came.
-        bytes: u64,
-    },
 }
 
 /// Fetches the file unless the cache has it, and returns its path.
@@ -102,7 +67,9 @@ pub async fn fetch(order: &Order) -> Result<PathBuf, Fault> {
     let found = digest(part.clone()).await?;
     if found != order.sha256 {
         std::fs::remove_file(&part).map_err(|source| cache(&part, source))?;
-        return Err(Fault::WrongDigest { url: shown(&order.url), found, wanted: order.sha256.clone(), bytes });
+        // Not in the error, which ends up in the status of the resource: who may read only that learns no digest of a file.
+        tracing::warn!(url = shown(&order.url), found, wanted = order.sha256, "wrong digest");
+        return Err(Fault::WrongDigest { url: shown(&order.url), wanted: order.sha256.clone(), bytes });
     }
     std::fs::rename(&part, &done).map_err(|source| cache(&done, source))?;
     tracing::info!(file = %done.display(), bytes, "model is downloaded and its digest is right");
@@ -111,16 +78,29 @@ pub async fn fetch(order: &Order) -> Result<PathBuf, Fault> {
 
 /// Fetches until the part is complete; returns its size.
 async fn all(order: &Order, part: &Path) -> Result<u64, Fault> {
-    let client = transfer::client(&order.url)?;
-    let mut patience = Patience { furthest: size(part)?, breaks: 0 };
+    let url = Url::parse(&order.url)
+        .map_err(|fault| Fault::BadAddress { url: shown(&order.url), cause: fault.to_string() })?;
+    let limit = limit(order, part)?;
+    let mut patience = Patience::new(size(part)?);
     loop {
-        let cause = match transfer::attempt(&client, order, part, size(part)?).await? {
-            transfer::End::Complete => return size(part),
-            transfer::End::Broken(cause) => cause,
+        let end = match transfer::attempt(&url, order, part, size(part)?, limit).await {
+            Ok(end) => end,
+            Err(fault) => {
+                if matches!(fault, Fault::TooLarge { .. }) && part.exists() {
+                    // It can never be completed, and would fill the disk that the limit protects.
+                    std::fs::remove_file(part).map_err(|source| cache(part, source))?;
+                }
+                return Err(fault);
+            }
         };
         let bytes = size(part)?;
-        let Some(pause) = patience.after_break(bytes) else {
-            return Err(Fault::GaveUp { url: shown(&order.url), breaks: patience.breaks, bytes, cause });
+        let (pause, cause) = match end {
+            transfer::End::Complete => return Ok(bytes),
+            transfer::End::Broken(cause) => (patience.after_break(bytes), cause),
+            transfer::End::Busy { wait, cause } => (patience.after_busy(bytes, wait), cause),
+        };
+        let Some(pause) = pause else {
+            return Err(Fault::GaveUp { url: shown(&order.url), breaks: patience.tries(), bytes, cause });
         };
         tracing::warn!(
             url = shown(&order.url),
@@ -133,22 +113,27 @@ async fn all(order: &Order, part: &Path) -> Result<u64, Fault> {
     }
 }
 
-/// How often a download may break.
-struct Patience {
-    /// Most bytes that were there at once: a server without ranges begins the file again after each break.
-    furthest: u64,
-    /// Breaks since there were more.
-    breaks: u32,
+/// Most bytes that the part may have, and the flag that says so; the tighter of the model's own limit and what the
+/// other files leave of the cache's.
+fn limit(order: &Order, part: &Path) -> Result<Option<Limit>, Fault> {
+    let own = order.max_bytes.map(|bytes| Limit { bytes, flag: "--model-max-bytes" });
+    let Some(whole) = order.cache_max_bytes else { return Ok(own) };
+    let mut others = 0_u64;
+    for entry in std::fs::read_dir(&order.folder).map_err(|source| cache(&order.folder, source))? {
+        let entry = entry.map_err(|source| cache(&order.folder, source))?;
+        if entry.path() != part {
+            others += entry.metadata().map_err(|source| cache(&entry.path(), source))?.len();
+        }
+    }
+    let rest = Limit { bytes: whole.saturating_sub(others), flag: "--model-cache-max-bytes" };
+    Ok(Some(own.filter(|own| own.bytes <= rest.bytes).unwrap_or(rest)))
 }
 
-impl Patience {
-    /// How long to wait after a break at `bytes`; none when it is given up.
-    fn after_break(&mut self, bytes: u64) -> Option<Duration> {
-        self.breaks = if bytes > self.furthest { 0 } else { self.breaks + 1 };
-        self.furthest = self.furthest.max(bytes);
-        let pause = (FIRST_PAUSE * 2_u32.pow(self.breaks.saturating_sub(1))).min(LONGEST_PAUSE);
-        (self.breaks < MOST_IDLE_BREAKS).then_some(pause)
-    }
+/// A limit of bytes and where it comes from.
+#[derive(Clone, Copy)]
+struct Limit {
+    bytes: u64,
+    flag: &'static str,
 }
 
 /// The part, opened and locked; waits for another process that holds it.
@@ -210,27 +195,6 @@ fn shown(url: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{FIRST_PAUSE, MOST_IDLE_BREAKS, Patience};
-
-    #[test]
-    fn a_server_that_begins_again_and_breaks_where_it_broke_is_given_up() {
-        let mut patience = Patience { furthest: 0, breaks: 0 };
-        assert_eq!(patience.after_break(1_000), Some(FIRST_PAUSE), "the first bytes");
-        for breaks in 1..MOST_IDLE_BREAKS {
-            let bytes = if breaks == 2 { 0 } else { 1_000 };
-            assert_eq!(patience.after_break(bytes), Some(FIRST_PAUSE * 2_u32.pow(breaks - 1)));
-        }
-        assert_eq!(patience.after_break(1_000), None);
-    }
-
-    #[test]
-    fn a_download_that_gets_further_each_time_breaks_as_often_as_it_likes_and_pauses_each_time() {
-        let mut patience = Patience { furthest: 10, breaks: 0 };
-        for bytes in 11..100 {
-            assert_eq!(patience.after_break(bytes), Some(FIRST_PAUSE));
-        }
-    }
-
     #[test]
     fn secrets_of_an_address_are_not_shown() {
         assert_eq!(super::shown("https://u:p@h/m.gguf?signature=x#y"), "https://h/m.gguf");

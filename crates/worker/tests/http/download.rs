@@ -9,7 +9,7 @@ use axum::{
     response::{IntoResponse, Response},
     routing::get,
 };
-use cherokee_worker::download::{Fault, Order, fetch};
+use cherokee_worker::download::{Fault, Order, Rules, fetch};
 use futures::{StreamExt, stream};
 use sha2::{Digest, Sha256};
 use std::{
@@ -85,11 +85,19 @@ async fn answer(State(files): State<Files>, headers: HeaderMap) -> Response {
     response.body(Body::from_stream(parts)).expect("a response")
 }
 
-fn content() -> Vec<u8> {
+pub(crate) fn content() -> Vec<u8> {
     (0..100_000_u32).flat_map(|number| number.wrapping_mul(2_654_435_761).to_le_bytes()).collect()
 }
 
-fn order(url: String, content: &[u8], folder: &Path) -> Order {
+/// Rules that deny ranges and exempt hosts.
+pub(crate) fn rules(deny: &[&str], allow: &[&str]) -> Arc<Rules> {
+    Arc::new(Rules {
+        deny: deny.iter().map(|range| range.parse().expect("a range")).collect(),
+        allow: allow.iter().map(|host| host.parse().expect("a host")).collect(),
+    })
+}
+
+pub(crate) fn order(url: String, content: &[u8], folder: &Path) -> Order {
     // A client of this process needs the provider that the program installs for itself.
     drop(client());
     Order {
@@ -97,6 +105,9 @@ fn order(url: String, content: &[u8], folder: &Path) -> Order {
         sha256: hex::encode(Sha256::digest(content)),
         folder: folder.to_owned(),
         token: None,
+        max_bytes: None,
+        cache_max_bytes: None,
+        rules: Arc::default(),
         progress: Arc::new(|_, _| {}),
     }
 }
@@ -104,7 +115,11 @@ fn order(url: String, content: &[u8], folder: &Path) -> Order {
 #[tokio::test]
 async fn a_download_goes_on_where_it_broke_and_is_fetched_once() {
     let (files, folder) = (Files::new(content(), 150_000), tempfile::tempdir().expect("a folder"));
-    let order = Order { token: Some("secret".into()), ..order(files.serve().await, &files.content, folder.path()) };
+    let order = Order {
+        token: Some("secret".into()),
+        rules: rules(&[], &["127.0.0.1"]),
+        ..order(files.serve().await, &files.content, folder.path())
+    };
     let path = fetch(&order).await.expect("it is fetched");
     assert_eq!(std::fs::read(&path).expect("a file"), *files.content);
     let ranges = files.ranges();

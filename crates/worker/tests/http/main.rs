@@ -5,5 +5,6 @@ mod answers;
 mod download;
 mod drain;
 mod limits;
+mod reach;
 mod start;
 mod worker;
