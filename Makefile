@@ -79,7 +79,7 @@ bin: ## Print the folder with kubectl, helm and kubectl-cherokee (use make -s)
 gen: build ## Generate the CRD, the chart's copy of it and manifests/install.yaml
 	@$(PROGRAMS)/xtask gen && $(PROGRAMS)/xtask render --helm "$$($(CLUSTER_TOOL) bin)/helm"
 
-check: build ## Lint the chart, compare the generated files and the architecture's arrows with the code
+check: build ## Lint the chart and render it as users do; compare generated files, dependencies and imports with the code
 	@$(PROGRAMS)/xtask gen --check && $(PROGRAMS)/xtask render --check --helm "$$($(CLUSTER_TOOL) bin)/helm" && $(PROGRAMS)/xtask check
 
 fmt: ## Format the code

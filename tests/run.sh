@@ -23,7 +23,7 @@ build() {
 unit() {
   step "Formatting and lints"
   make -s lint
-  step "Generated files, and the arrows between the rooms"
+  step "Generated files, the chart, dependencies and imports"
   make -s check
   step "Go: unit tests of the test cluster"
   make -s cluster-check

@@ -12,6 +12,12 @@
 {{- end }}
 {{- end }}
 
+{{- /* Names outside the release's namespace: two releases of one name in two namespaces must not share them. Neither part may
+contain a colon, so no two pairs make the same name. */ -}}
+{{- define "cherokee-operator.wideName" -}}
+{{- printf "%s:%s" (include "cherokee-operator.fullname" .) .Release.Namespace }}
+{{- end }}
+
 {{- define "cherokee-operator.selector" -}}
 app.kubernetes.io/name: {{ include "cherokee-operator.name" . }}
 app.kubernetes.io/instance: {{ .Release.Name }}
@@ -43,7 +49,6 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name (.Chart.Version | replace "+" "_") 
 {{- define "cherokee-operator.workerImage" -}}
 {{- .Values.image.worker | default (printf "%s/cherokee-worker:%s" .Values.image.registry (.Values.image.tag | default .Chart.AppVersion)) }}
 {{- end }}
-
 
 {{- define "cherokee-operator.subject" -}}
 - kind: ServiceAccount

@@ -16,8 +16,19 @@ const HINT: &str = "run `make gen` and commit what it writes";
 /// Lints the chart, then renders it with its default values.
 pub(crate) fn render(mode: Mode, program: &Path) -> Result<(), Error> {
     helm(program, &["lint", CHART, "--strict", "--quiet", "--kube-version", KUBERNETES])?;
-    let template = ["template", NAME, CHART, "--namespace", NAMESPACE, "--kube-version", KUBERNETES];
-    mode.bring("manifests/install.yaml", &whole(&helm(program, &template)?), HINT)
+    mode.bring("manifests/install.yaml", &whole(&template(program, NAME, CHART, NAMESPACE, &[])?), HINT)
+}
+
+/// The objects of release `name` of the chart in folder `chart`, in `namespace`, with further `options` of helm.
+pub(crate) fn template(
+    program: &Path,
+    name: &str,
+    chart: &str,
+    namespace: &str,
+    options: &[&str],
+) -> Result<String, Error> {
+    let words = ["template", name, chart, "--namespace", namespace, "--kube-version", KUBERNETES];
+    helm(program, &[&words, options].concat())
 }
 
 /// What helm prints; an error with all that it said where it fails.

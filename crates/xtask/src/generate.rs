@@ -4,6 +4,8 @@ use crate::{Error, files::Mode};
 
 const HINT: &str = "run `make gen` and commit what it writes";
 const HEAD: &str = "# Generated from crates/api by `make gen`: do not edit.\n";
+/// Ends the rendering where values are missing, as in every other template of the chart.
+const COMPLETE: &str = "{{- include \"cherokee-operator.complete\" . }}\n";
 
 /// Writes or compares both files.
 pub(crate) fn run(mode: Mode) -> Result<(), Error> {
@@ -21,7 +23,7 @@ fn template(crd: &str) -> String {
         "metadata:\n  annotations:\n    helm.sh/resource-policy: keep\n  labels:\n    {{- include \"cherokee-operator.labels\" . | nindent 4 }}\n",
         1,
     );
-    format!("{HEAD}{{{{- if .Values.crds.enabled }}}}\n{kept}{{{{- end }}}}\n")
+    format!("{HEAD}{COMPLETE}{{{{- if .Values.crds.enabled }}}}\n{kept}{{{{- end }}}}\n")
 }
 
 #[cfg(test)]

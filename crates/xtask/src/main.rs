@@ -1,13 +1,17 @@
 //! `make gen` and `make check`: what is generated, and what is checked beside the compiler.
 //!
-//! [`generate`] writes the CRD and its copy in the chart, [`chart`] lints the chart and renders it into
-//! `manifests/install.yaml`, [`arrows`] and [`lengths`] hold the architecture.
+//! [`generate`] writes the CRD and its copy in the chart; [`chart`] lints the chart and renders it into
+//! `manifests/install.yaml`; [`chart_cases`] renders it in the ways its users do; [`arrows`], [`modules`] and [`lengths`] check the
+//! architecture.
 
 mod arrows;
 mod chart;
+mod chart_cases;
 mod files;
 mod generate;
+mod imports;
 mod lengths;
+mod modules;
 
 use clap::{Parser, Subcommand};
 use files::Mode;
@@ -29,7 +33,7 @@ enum Task {
         #[arg(long)]
         check: bool,
     },
-    /// Lint the chart and render it into manifests/install.yaml
+    /// Lint the chart, render it in the ways its users do, and render it into manifests/install.yaml
     Render {
         /// Write nothing; fail where the file differs
         #[arg(long)]
@@ -38,7 +42,7 @@ enum Task {
         #[arg(long, default_value = "helm")]
         helm: PathBuf,
     },
-    /// Check which crate depends on which, and how long files are
+    /// Check which crate depends on which, which module imports which, and how long files are
     Check,
 }
 
@@ -53,6 +57,8 @@ enum Error {
     Failed(String, String),
     #[error("{0}: {1}")]
     Yaml(&'static str, serde_saphyr::ser::Error),
+    #[error("{0} is not YAML: {1}")]
+    Read(&'static str, Box<serde_saphyr::Error>),
     #[error("cargo metadata: {0}")]
     Metadata(serde_json::Error),
     #[error("{0} is not what it would be generated as\nhint: {1}")]
@@ -64,8 +70,8 @@ enum Error {
 fn main() -> ExitCode {
     let done = match Args::parse().task {
         Task::Gen { check } => generate::run(Mode::of(check)),
-        Task::Render { check, helm } => chart::render(Mode::of(check), &helm),
-        Task::Check => arrows::check().and_then(|()| lengths::check()),
+        Task::Render { check, helm } => chart::render(Mode::of(check), &helm).and_then(|()| chart_cases::check(&helm)),
+        Task::Check => arrows::check().and_then(|()| modules::check()).and_then(|()| lengths::check()),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
