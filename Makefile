@@ -48,7 +48,7 @@ test-plugin: ## The layout under the device plugin instead of DRA; leaves the cl
 bench: ## Muscle memory beside LiteLLM's Redis cache, in one run, as ratios
 	@bench/run.sh
 
-# Cargo knows sources by their times and not by their folder: what another checkout built last would count as this one's.
+# Cargo compares the modification times of sources, not their folder: without this, artefacts of another checkout would count as fresh.
 .PHONY: claim
 claim:
 	@mkdir -p $(TARGET) && [ "$$(cat $(TARGET)/checkout 2>/dev/null)" = "$(CURDIR)" ] || \

@@ -8,7 +8,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 export CLUSTER_NAME=${CLUSTER_NAME_FOR_TESTS:-test}
 . demo/lib.sh
 
-# What the machine must have, said before minutes of building.
+# Checks the machine's requirements before minutes of building.
 needs() {
   need_tools
   case $1 in unit | all) require_programs redis-server=redis-server ;; esac
@@ -48,7 +48,7 @@ on_cluster() { env "$mark" cargo test --workspace "$@"; }
 cluster() {
   trap ended EXIT
   step "Booting cluster \`$CLUSTER_NAME\`"
-  # What a killed run left in it, or has running against it, is not ours.
+  # Remove what a killed run left in the cluster or still runs against it.
   [ -n "${KEEP:-}" ] || tests/cluster/cluster down
   tests/cluster/cluster up
   images_up
@@ -58,7 +58,7 @@ cluster() {
   collected
 }
 
-# A red run says what there is to see before the cluster goes; with KEEP=1 it stays.
+# A failed run prints diagnostics before the cluster is removed; with KEEP=1 the cluster stays.
 ended() {
   local status=$?
   trap - EXIT

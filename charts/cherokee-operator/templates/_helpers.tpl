@@ -60,7 +60,7 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name (.Chart.Version | replace "+" "_") 
 - apiGroups: [cherokee.ai]
   resources: [cherokeeclusters/status]
   verbs: [patch]
-# What a CherokeeCluster may name: looked for, and the generated password of its Redis.
+# Secrets and claims that a CherokeeCluster names (checked for existence), and the generated password of its Redis.
 - apiGroups: [""]
   resources: [secrets]
   verbs: [get, create]
@@ -86,7 +86,7 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name (.Chart.Version | replace "+" "_") 
 - apiGroups: [rbac.authorization.k8s.io]
   resources: [roles, rolebindings]
   verbs: [get, list, watch, create, patch, delete]
-# Not used by the operator: the gateway's Role grants it, and nobody may grant what he has not.
+# Not used by the operator: the gateway's Role grants it, and RBAC lets nobody grant rights that they lack.
 - apiGroups: [discovery.k8s.io]
   resources: [endpointslices]
   verbs: [get, list, watch]

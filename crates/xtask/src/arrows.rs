@@ -7,9 +7,9 @@ use std::process::Command;
 /// One room.
 struct Room {
     package: &'static str,
-    /// Our own packages that it may use.
+    /// Workspace packages that it may depend on.
     may: &'static [&'static str],
-    /// Libraries that it may not use.
+    /// Libraries that it may not depend on.
     never: &'static [&'static str],
 }
 
@@ -63,7 +63,7 @@ const ROOMS: &[Room] = &[
     Room { package: "xtask", may: &["cherokee-api"], never: &[] },
 ];
 
-/// Fails with every arrow that the table does not have.
+/// Fails with every dependency that the table does not allow.
 pub(crate) fn check() -> Result<(), Error> {
     let said = "cargo metadata";
     let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
@@ -77,7 +77,7 @@ pub(crate) fn check() -> Result<(), Error> {
     if breaches.is_empty() { Ok(()) } else { Err(Error::Breaches(breaches.join("\n"))) }
 }
 
-/// What one package does that the table does not allow. Tests may use anything.
+/// Dependencies of one package that the table does not allow. Dev-dependencies are exempt.
 fn breaches(package: &Value) -> Vec<String> {
     let name = package["name"].as_str().unwrap_or_default();
     let Some(room) = ROOMS.iter().find(|room| room.package == name) else {

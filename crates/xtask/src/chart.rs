@@ -31,7 +31,7 @@ pub(crate) fn template(
     helm(program, &[&words, options].concat())
 }
 
-/// What helm prints; an error with all that it said where it fails.
+/// Standard output of helm; if it fails, an error with both of its outputs.
 fn helm(program: &Path, words: &[&str]) -> Result<String, Error> {
     let said = format!("{} {}", program.display(), words[0]);
     let out = Command::new(program).args(words).current_dir(root()).output();
@@ -40,7 +40,7 @@ fn helm(program: &Path, words: &[&str]) -> Result<String, Error> {
     if out.status.success() {
         return Ok(String::from_utf8_lossy(&out.stdout).into_owned());
     }
-    // `lint` speaks on the one, `template` on the other.
+    // `lint` reports on stdout, `template` on stderr.
     Err(Error::Failed(said, format!("{}\n{}", text(&out.stdout), text(&out.stderr))))
 }
 

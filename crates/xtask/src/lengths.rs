@@ -1,4 +1,4 @@
-//! How long files are: nobody reads a file of a thousand lines.
+//! Limits the length of Rust files, so that each can be read in one sitting.
 
 use crate::{Error, files::root};
 use std::{
