@@ -7,7 +7,7 @@ pub(crate) const FAILURES: u32 = 5;
 /// Time between two probes while it is open.
 pub(crate) const REST: Duration = Duration::from_secs(1);
 
-/// What is known about the other side.
+/// State of the breaker: whether the server is assumed to answer.
 #[derive(Debug, Default)]
 pub(crate) struct Breaker {
     failures: u32,

@@ -22,7 +22,7 @@ const DELIVERY: &[&str] = &[
 /// Fields whose presence asks for tools.
 const TOOLS: &[&str] = &["tools", "tool_choice", "functions", "function_call", "parallel_tool_calls"];
 
-/// The body without what does not shape the answer, or why it must not be remembered.
+/// The body without the fields that do not affect the answer, or the reason why its answer must not be remembered.
 pub(crate) fn canonical(endpoint: Endpoint, body: &Value) -> Result<Value, &'static str> {
     let Value::Object(body) = body else { return Err("body is not an object") };
     let mut fields: Map<String, Value> = Map::new();

@@ -27,7 +27,7 @@ pub struct Entry {
     pub revision: String,
     /// Role that answered.
     pub role: String,
-    /// Device that answered, if the worker told.
+    /// Device that answered, if the worker reported it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub device: Option<String>,
     /// When this version was made, seconds since 1970.
@@ -36,7 +36,7 @@ pub struct Entry {
     pub endpoint: Endpoint,
     /// Canonical body of the query ([`Key::request`]).
     pub request: Value,
-    /// What was answered.
+    /// The answer.
     pub answer: Answer,
 }
 

@@ -117,7 +117,7 @@ impl Link {
     }
 }
 
-/// Whether the server took the question and said no, because it is full or may not write: then the line is fine.
+/// Whether the server itself refused the command, because it is full or read-only: the connection is then healthy.
 fn is_refusal(error: &RedisError) -> bool {
     error.code().is_some_and(|code| matches!(code, "OOM" | "MISCONF" | "READONLY" | "NOREPLICAS" | "NOPERM"))
 }

@@ -29,7 +29,7 @@ pub struct Night {
     pub model: String,
     /// When it was opened, seconds since 1970.
     pub started: i64,
-    /// When its window ends as far as the layout told, RFC 3339; none: open end.
+    /// End of its window by the layout, RFC 3339; none: open end.
     pub until: Option<String>,
     /// When its last item was done, seconds since 1970.
     pub finished: Option<i64>,
@@ -134,7 +134,7 @@ impl Skip {
     }
 }
 
-/// What there is to do for a runner.
+/// The next step for a runner.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Claim {
     /// This item is the runner's, until its claim expires.
@@ -147,7 +147,7 @@ pub enum Claim {
 
 impl Store {
     /// Opens a night with its plan, best item first, if `last` is still the role's latest night. Returns the role's
-    /// latest night: the one just opened, or the one that somebody else opened before. The id is `<UTC
+    /// latest night: the one just opened, or the one that another runner opened before. The id is `<UTC
     /// date>-<role>-<counter>`.
     pub async fn open_night(
         &self,

@@ -5,14 +5,14 @@ use serde::{Deserialize, Serialize};
 /// Body of every answer that is not a success, and of the data event that ends a cut stream.
 #[derive(Clone, Debug, Deserialize, Serialize, PartialEq, Eq)]
 pub struct ErrorBody {
-    /// What went wrong.
+    /// The error.
     pub error: ErrorDetail,
 }
 
 /// The fields that OpenAI's clients read.
 #[derive(Clone, Debug, Deserialize, Serialize, PartialEq, Eq)]
 pub struct ErrorDetail {
-    /// What is wrong and what to do, for a person.
+    /// For a person: what is wrong and what to do.
     pub message: String,
     /// Class of the error: `invalid_request_error`, `authentication_error`, `rate_limit_error`, `server_error`.
     #[serde(rename = "type")]
@@ -27,7 +27,7 @@ pub struct ErrorDetail {
 #[derive(Clone, Copy, Debug, Deserialize, Serialize, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[serde(rename_all = "snake_case")]
 pub enum Code {
-    /// The body is not what the endpoint takes (400).
+    /// The endpoint does not accept the body (400).
     InvalidRequest,
     /// Prompt and answer together exceed the model's context (400).
     ContextLengthExceeded,
@@ -39,7 +39,7 @@ pub enum Code {
     RequestTooLarge,
     /// The queue is full; try again after `Retry-After` seconds (429).
     QueueFull,
-    /// Everybody who could answer sleeps; `Retry-After` tells until when (503).
+    /// All roles that could answer are asleep; `Retry-After` has the seconds until one wakes (503).
     Asleep,
     /// The process ends and takes nothing new (503).
     Draining,

@@ -1,6 +1,6 @@
 //! Hints: what the autonomic daemon asks of the next plan. ConfigMap `<cluster>-hints`, key [`KEY`].
 //!
-//! A hint is an input, bounded by the spec; it never creates or deletes a child by itself.
+//! A hint is an input, bounded by the spec; it never creates or deletes a child on its own.
 
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 /// Key of the document in its ConfigMap.
 pub const KEY: &str = "hints.json";
 
-/// What the daemon asks for.
+/// Requests of the daemon to the next plan.
 #[derive(Clone, Debug, Default, Deserialize, Serialize, PartialEq, Eq)]
 #[serde(rename_all = "camelCase")]
 pub struct Hints {
@@ -27,7 +27,7 @@ pub struct Wake {
     pub until: String,
 }
 
-/// What the daemon says of the muscle memory for `status`, in coarse steps; [`MemoryReport::KEY`] of the same ConfigMap.
+/// Figures of the muscle memory for `status`, in coarse steps; [`MemoryReport::KEY`] of the same ConfigMap.
 ///
 /// It changes rarely on purpose: every change is a write to the API server. Exact figures are metrics.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Serialize, PartialEq, Eq)]

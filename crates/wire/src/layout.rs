@@ -1,4 +1,4 @@
-//! The layout document: who is awake where. The operator writes it, gateway, dream and autonomic read it.
+//! The layout document: which roles are awake on which slots. The operator writes it; gateway, dream and autonomic read it.
 //!
 //! ConfigMap `<cluster>-layout`, key [`KEY`]. Steady state does not change a byte of it.
 
@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 /// Key of the document in its ConfigMap, and its file name where the ConfigMap is mounted.
 pub const KEY: &str = "layout.json";
 
-/// Who is awake where, as of one pass of the operator.
+/// Roles and slots as of one pass of the operator.
 #[derive(Clone, Debug, Default, Deserialize, Serialize, PartialEq, Eq)]
 #[serde(rename_all = "camelCase")]
 pub struct Layout {
@@ -22,7 +22,7 @@ pub struct Layout {
     pub roles: BTreeMap<String, Role>,
     /// Slots by name; a slot's headless Service has the same name.
     pub slots: BTreeMap<String, Slot>,
-    /// What the gateway does when everybody who could answer sleeps.
+    /// What the gateway does when all roles that could answer are asleep.
     pub when_asleep: WhenAsleep,
     /// Muscle memory, absent when disabled.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -120,7 +120,7 @@ pub struct Slot {
     pub superseded: bool,
 }
 
-/// What the gateway does when everybody who could answer sleeps.
+/// What the gateway does when all roles that could answer are asleep.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Serialize, PartialEq, Eq)]
 pub enum WhenAsleep {
     /// 503 with the seconds to wait in `Retry-After`.

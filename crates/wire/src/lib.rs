@@ -1,4 +1,4 @@
-//! What the programs say to each other: OpenAI and internal requests, answers, headers and error words.
+//! The contract between the programs: OpenAI and internal requests, answers, headers and error words.
 //!
 //! Shared by worker, gateway, dream, autonomic, operator and CLI. Only serde and HTTP's types: no client, no clock, no decision.
 

@@ -11,7 +11,7 @@ pub struct ChatRequest {
     pub model: String,
     /// The conversation, oldest first.
     pub messages: Vec<Message>,
-    /// What both endpoints share.
+    /// Fields that both endpoints share.
     #[serde(flatten)]
     pub sampling: Sampling,
 }
@@ -24,7 +24,7 @@ pub struct CompletionRequest {
     pub model: String,
     /// The text to go on from.
     pub prompt: OneOrMany,
-    /// What both endpoints share.
+    /// Fields that both endpoints share.
     #[serde(flatten)]
     pub sampling: Sampling,
 }
@@ -224,7 +224,7 @@ pub struct ChatChunk {
 pub struct ChunkChoice {
     /// Position, from 0.
     pub index: u32,
-    /// What is new.
+    /// Fields added by this chunk.
     pub delta: Delta,
     /// Always null: not offered.
     pub logprobs: Option<Value>,
@@ -232,7 +232,7 @@ pub struct ChunkChoice {
     pub finish_reason: Option<FinishReason>,
 }
 
-/// What is new in a chunk.
+/// Fields added by one chunk.
 #[derive(Clone, Debug, Default, Deserialize, Serialize, PartialEq)]
 pub struct Delta {
     /// `assistant`, in the first chunk only.
@@ -264,7 +264,7 @@ pub struct CompletionAnswer {
 /// One choice of the legacy endpoint.
 #[derive(Clone, Debug, Deserialize, Serialize, PartialEq)]
 pub struct CompletionChoice {
-    /// The text, or what is new of it.
+    /// The text, or the part added by this chunk.
     pub text: String,
     /// Position, from 0.
     pub index: u32,

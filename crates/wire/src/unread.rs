@@ -16,7 +16,7 @@ use std::{
 
 /// Most bytes of a body that are thrown away.
 const BYTES: usize = 8 << 20;
-/// Time in which what is left of a body has to come.
+/// Time in which the rest of a body has to arrive.
 pub const TIME: Duration = Duration::from_secs(2);
 
 /// A body that gives itself back if it is dropped before its end.

@@ -1,4 +1,4 @@
-//! What a worker says of itself at `GET /status` and `GET /download`.
+//! A worker's own report at `GET /status` and `GET /download`.
 
 use serde::{Deserialize, Serialize};
 
@@ -37,7 +37,7 @@ pub struct Download {
 #[derive(Clone, Debug, Deserialize, Serialize, PartialEq, Eq)]
 #[serde(rename_all = "camelCase")]
 pub struct Device {
-    /// What computes.
+    /// The backend that computes.
     pub kind: DeviceKind,
     /// Product name, as the driver gives it.
     pub name: String,
@@ -46,7 +46,7 @@ pub struct Device {
     pub uuid: Option<String>,
 }
 
-/// What computes.
+/// The backend that computes.
 #[derive(Clone, Copy, Debug, Deserialize, Serialize, PartialEq, Eq)]
 #[serde(rename_all = "lowercase")]
 pub enum DeviceKind {
@@ -70,6 +70,6 @@ pub struct Memory {
     pub reserve_mib: u64,
     /// Sum of the three: the engine never exceeds it.
     pub total_mib: u64,
-    /// What the process really holds: device memory on CUDA, resident set elsewhere.
+    /// Memory that the process actually uses: device memory on CUDA, resident set elsewhere.
     pub observed_mib: u64,
 }
