@@ -6,7 +6,7 @@ mod changes;
 use crate::{error::Error, operator::Operator, render::Kind};
 use changes::{changed, claim_state, hold_state, is_foreign, node_state, pod_state, slice_state, touched};
 use cherokee_api::{
-    CherokeeCluster,
+    CherokeeCluster, GpuHold,
     names::{self, label},
 };
 use futures::{
@@ -15,7 +15,6 @@ use futures::{
     stream,
 };
 use k8s_openapi::api::{
-    apps::v1::Deployment,
     core::v1::{Node, Pod},
     resource::v1::{ResourceClaim, ResourceSlice},
 };
@@ -87,7 +86,6 @@ fn controller(client: &Client, scope: Option<&str>, mut stop: watch::Receiver<bo
         controller.reconcile_on(touched(api, ours).filter_map(owner))
     });
     let ours = watcher::Config::default().labels(label::CLUSTER);
-    let slots = watcher::Config::default().labels(label::SLOT);
     let all = watcher::Config::default;
     controller
         .reconcile_on(touched(api::<Pod>(client, scope), ours).filter_map(owner))
@@ -97,8 +95,8 @@ fn controller(client: &Client, scope: Option<&str>, mut stop: watch::Receiver<bo
                 .filter(|pod| future::ready(is_foreign(pod)))
                 .map(drop),
         )
-        // A device that a slot of one cluster gives up may be what another cluster waits for.
-        .reconcile_all_on(changed(Api::<Deployment>::all(client.clone()), slots, hold_state).map(drop))
+        // A device that one cluster gives up may be what another cluster waits for.
+        .reconcile_all_on(changed(Api::<GpuHold>::all(client.clone()), all(), hold_state).map(drop))
         .reconcile_all_on(changed(Api::<ResourceSlice>::all(client.clone()), all(), slice_state).map(drop))
         .reconcile_all_on(changed(Api::<ResourceClaim>::all(client.clone()), all(), claim_state).map(drop))
 }

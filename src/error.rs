@@ -32,6 +32,17 @@ pub enum Error {
         /// Name of the Secret.
         secret: String,
     },
+    /// The API of GpuHolds is not served.
+    #[error(
+        "the API server does not serve GpuHolds: install the CRDs of this version, as docs/install.md says; until then no GPU is taken or given up, and what runs goes on"
+    )]
+    HoldsMissing,
+    /// Other clusters took devices while this one was planned.
+    #[error("other CherokeeClusters took GPUs {tries} times while this one was planned: it is planned again")]
+    Overtaken {
+        /// How often it was planned.
+        tries: u32,
+    },
     /// This operator no longer leads, so it must not write.
     #[error("the lease is held by another operator or could not be renewed: nothing is written")]
     NotLeading,
@@ -71,6 +82,8 @@ impl Error {
             Self::Api { .. } | Self::Slow { .. } => "ApiServerAway",
             Self::Raced { .. } => "Raced",
             Self::Password { .. } => "PasswordUnusable",
+            Self::HoldsMissing => cherokee_api::names::reason::HOLDS_MISSING,
+            Self::Overtaken { .. } => "Overtaken",
             Self::NotLeading => "NotLeading",
             Self::Document { .. } => "Document",
             Self::Listen { .. } => "Listen",

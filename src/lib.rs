@@ -8,6 +8,7 @@
 //! | [`observe`] | reads all that a pass needs, once |
 //! | [`intent`] | checks the spec and turns it into units |
 //! | `cherokee_plan` | decides who sits where, and until when that holds |
+//! | `holds` | which cluster holds which GPU: one GpuHold a device, whose name is the lock |
 //! | `stage` | lets a change of a model reach one running slot after another |
 //! | [`render`] | makes the children, one file a part |
 //! | [`apply`] | writes them; the only writer of children |
@@ -20,6 +21,7 @@ mod attempt;
 pub mod clock;
 mod controller;
 pub mod error;
+mod holds;
 pub mod intent;
 pub mod lease;
 mod metrics;

@@ -1,6 +1,8 @@
-//! What all passes share: the way to the API server, the clock, the lock on devices, and when each cluster is due.
+//! What all passes share: the way to the API server, the clock, and when each cluster is due.
 
-use crate::{args::Settings, clock::Clock, error::Error, lease::Leadership, metrics::Metrics, report::Reporter};
+use crate::{
+    args::Settings, clock::Clock, error::Error, holds::Keeper, lease::Leadership, metrics::Metrics, report::Reporter,
+};
 use chrono::{DateTime, Utc};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::{
@@ -28,8 +30,6 @@ pub struct Operator {
     pub(crate) settings: Settings,
     pub(crate) leadership: Leadership,
     pub(crate) metrics: Arc<Metrics>,
-    /// Held by a pass that takes a device, from reading who holds it until that is written.
-    pub(crate) taking: tokio::sync::Mutex<()>,
     recorder: Recorder,
     due: Mutex<BTreeMap<Key, DateTime<Utc>>>,
     failures: Mutex<BTreeMap<Key, u32>>,
@@ -47,7 +47,6 @@ impl Operator {
             settings,
             leadership: Leadership::always(),
             metrics: Arc::default(),
-            taking: tokio::sync::Mutex::default(),
             due: Mutex::default(),
             failures: Mutex::default(),
         }
@@ -81,6 +80,10 @@ impl Operator {
     pub(crate) fn backoff(&self, namespace: &str, name: &str) -> Duration {
         let failures = locked(&self.failures).get(&(namespace.to_owned(), name.to_owned())).copied().unwrap_or(1);
         FIRST_BACKOFF.saturating_mul(1 << (failures - 1).min(10)).min(LONGEST_BACKOFF)
+    }
+
+    pub(crate) fn keeper(&self) -> Keeper<'_> {
+        Keeper { client: &self.client, leadership: &self.leadership }
     }
 
     pub(crate) fn reporter(&self) -> Reporter<'_> {

@@ -4,6 +4,7 @@ use crate::{
     apply::Writer,
     args::SimulatedGpus,
     error::Error,
+    holds::{self, Taking},
     intent::{self, Understood},
     observe::{self, Live, Observed, live::replicas, trouble},
     operator::Operator,
@@ -11,18 +12,21 @@ use crate::{
     report::{Decided, Said},
     stage, time,
 };
+use cherokee_api::accelerator::Mode;
 use cherokee_plan::{Fleet, Plan};
 use chrono::{DateTime, TimeDelta, Utc};
 use std::{
     collections::{BTreeMap, BTreeSet},
     time::Duration,
 };
-use tokio::sync::MutexGuard;
 
 /// Longest time between two looks at a cluster that nothing has touched.
 const LONGEST_SLEEP: TimeDelta = TimeDelta::minutes(10);
 /// Time until the next look where something is missing that nobody tells us of.
 const SHORT_SLEEP: TimeDelta = TimeDelta::seconds(15);
+
+/// Plans that a pass makes while other clusters take its devices.
+const MOST_PLANS: u32 = 3;
 
 /// Observe, understand, plan, stage, render, apply, report; then sleep until the plan changes.
 pub(crate) async fn pass(op: &Operator, namespace: &str, name: &str) -> Result<Duration, Error> {
@@ -34,6 +38,15 @@ pub(crate) async fn pass(op: &Operator, namespace: &str, name: &str) -> Result<D
         let said = op.reporter().suspend(&observed).await?;
         return Ok(rest(op, &observed, &said));
     }
+    if observed.cluster.spec.accelerator.mode == Mode::Gpu {
+        if observed.sources.holds.is_none() {
+            let said = op.reporter().hold_back(&observed, &Error::HoldsMissing).await?;
+            return Ok(next(op, &observed, &Plan::default(), &said, true));
+        }
+        if op.keeper().tend(&observed.id, &observed.sources, observed.now).await? {
+            refresh(op, &mut observed).await?;
+        }
+    }
     observed.fleet = admitted(op, observed.fleet);
     let mut understood = match intent::understand(&observed.cluster, &observed.hints, &observed.fleet, observed.now) {
         Ok(understood) => understood,
@@ -43,9 +56,7 @@ pub(crate) async fn pass(op: &Operator, namespace: &str, name: &str) -> Result<D
         }
     };
     understood.intent.serving = serving(&observed);
-    let (plan, turn) = decide(op, &mut observed, &understood).await?;
-    let (plan, held) =
-        stage::stage(plan, &understood.intent, &observed.fleet, &observed.live, observed.layout.as_ref());
+    let (plan, held) = decide(op, &mut observed, &understood).await?;
     let since = since(&plan, &observed.live, observed.now);
     let desired = render::render(&Scene {
         cluster: &observed.cluster,
@@ -61,7 +72,6 @@ pub(crate) async fn pass(op: &Operator, namespace: &str, name: &str) -> Result<D
     .map_err(|source| Error::Document { what: "the layout", source })?;
     let writer = Writer::new(&op.client, &op.leadership, &observed.cluster, std::mem::take(&mut observed.live));
     let applied = writer.apply(desired, &observed.pods, observed.now).await?;
-    drop(turn);
     let decided = Decided {
         strategy: understood.strategy,
         roles: &understood.roles,
@@ -70,6 +80,9 @@ pub(crate) async fn pass(op: &Operator, namespace: &str, name: &str) -> Result<D
         notes: &understood.notes,
     };
     let said = op.reporter().report(&observed, decided, &applied).await?;
+    // After the status: a device that it still names would get its hold anew.
+    let released = holds::released(&plan, &observed.id, &observed.sources, applied.live(), &observed.pods);
+    op.keeper().release(&released).await?;
     let waits = applied.waiting()
         || !applied.refused().is_empty()
         || !observed.missing.is_empty()
@@ -77,24 +90,34 @@ pub(crate) async fn pass(op: &Operator, namespace: &str, name: &str) -> Result<D
     Ok(next(op, &observed, &plan, &said, waits))
 }
 
-/// Who sits where. A pass that takes a device which it does not hold decides once more under the lock, from holds read
-/// inside it, and keeps the lock until its own hold is written.
-async fn decide<'o>(
-    op: &'o Operator,
+/// Who sits where, with the slots that stay as they are. Every device of the plan is held when this returns: where another cluster
+/// is faster, the holds are read and the plan is made anew.
+async fn decide(
+    op: &Operator,
     observed: &mut Observed,
     understood: &Understood,
-) -> Result<(Plan, Option<MutexGuard<'o, ()>>), Error> {
-    let plan = |fleet: &Fleet| cherokee_plan::plan(&understood.intent, fleet, observed.now);
-    let first = plan(&observed.fleet);
-    let takes = first.slots.keys().any(|slot| observed.live.get(Kind::Deployment, slot).is_none());
-    if !takes {
-        return Ok((first, None));
+) -> Result<(Plan, BTreeSet<String>), Error> {
+    for _ in 0..MOST_PLANS {
+        let plan = cherokee_plan::plan(&understood.intent, &observed.fleet, observed.now);
+        let (plan, held) =
+            stage::stage(plan, &understood.intent, &observed.fleet, &observed.live, observed.layout.as_ref());
+        let wanted =
+            holds::wanted(&plan, &observed.cluster, &observed.id, &observed.sources, &observed.live, observed.now);
+        if op.keeper().take(&wanted, &observed.sources).await? == Taking::Done {
+            return Ok((plan, held));
+        }
+        refresh(op, observed).await?;
+        observed.fleet = admitted(op, std::mem::take(&mut observed.fleet));
     }
-    let turn = op.taking.lock().await;
-    let fleet = admitted(op, observe::fleet_now(&op.client, &observed.cluster).await?);
-    let second = plan(&fleet);
-    observed.fleet = fleet;
-    Ok((second, Some(turn)))
+    Err(Error::Overtaken { tries: MOST_PLANS })
+}
+
+/// Reads anew what the fleet is made from.
+async fn refresh(op: &Operator, observed: &mut Observed) -> Result<(), Error> {
+    observed.sources = observe::sources(&op.client, &observed.cluster).await?;
+    let spec = &observed.cluster.spec;
+    observed.fleet = observe::fleet(&observed.sources, &spec.accelerator, &spec.workers.tolerations);
+    Ok(())
 }
 
 /// The fleet as far as this operator may use it.

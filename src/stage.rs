@@ -5,10 +5,8 @@ use crate::{
     observe::live::{Live, ready, ready_of_newest, replicas},
     render::{Kind, most_urgent},
 };
-use cherokee_api::names::annotation;
-use cherokee_plan::{Fleet, Intent, Plan, Slot};
+use cherokee_plan::{Fleet, Holder, Intent, Plan, Slot};
 use cherokee_wire::layout::Layout;
-use serde_json::Value;
 use std::{
     cmp::Reverse,
     collections::{BTreeMap, BTreeSet},
@@ -28,7 +26,7 @@ pub(crate) fn stage(
         .slots
         .iter()
         .filter(|(name, slot)| slot.on && live.get(Kind::Deployment, name).is_none())
-        .filter_map(|(name, slot)| Some((name.clone(), predecessor(&plan, slot, live, layout)?)))
+        .filter_map(|(name, slot)| Some((name.clone(), predecessor(&plan, slot, fleet, live, layout)?)))
         .collect();
     // The least urgent first, as with any other change.
     pairs.sort_by_cached_key(|(name, _)| (Reverse(most_urgent(intent, &plan.slots[name])), name.clone()));
@@ -53,26 +51,23 @@ pub(crate) fn stage(
     (plan, held.into_values().collect())
 }
 
-fn predecessor(plan: &Plan, slot: &Slot, live: &Live, layout: &Layout) -> Option<String> {
-    let device = format!("{}/{}", slot.device.node, slot.device.uuid);
-    let is = |name: &str, body: &Value| {
-        let holds = body.pointer("/metadata/annotations").and_then(|a| a.get(annotation::DEVICE));
-        let same_models = layout.slots.get(name).is_some_and(|old| old.models.iter().eq(&slot.models));
-        holds.and_then(Value::as_str) == Some(device.as_str())
-            && same_models
-            && replicas(body) > 0
-            && ready(body) > 0
-            && !plan.slots.contains_key(name)
+/// A slot of the device's hold that runs the same models and has left the plan.
+fn predecessor(plan: &Plan, slot: &Slot, fleet: &Fleet, live: &Live, layout: &Layout) -> Option<String> {
+    let node = fleet.nodes.get(&slot.device.node)?;
+    let device = node.devices.iter().chain(&node.withdrawn).find(|device| device.uuid == slot.device.uuid)?;
+    let Holder::Slots { slots, .. } = &device.holder else { return None };
+    let is = |name: &&String| {
+        let runs = live.get(Kind::Deployment, name).is_some_and(|body| replicas(body) > 0 && ready(body) > 0);
+        let same_models = layout.slots.get(*name).is_some_and(|old| old.models.iter().eq(&slot.models));
+        runs && same_models && !plan.slots.contains_key(*name)
     };
-    live.iter()
-        .find(|(kind, name, body)| *kind == Kind::Deployment && is(name, body))
-        .map(|(_, name, _)| name.to_owned())
+    slots.iter().find(is).cloned()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use cherokee_plan::{Access, DeviceId, Layer, Memory, Node, RoleOutcome, RoleState};
+    use cherokee_plan::{Access, Device, DeviceId, Layer, Memory, Node, RoleOutcome, RoleState};
     use cherokee_wire::layout;
     use serde_json::json;
 
@@ -116,8 +111,18 @@ mod tests {
         crate::intent::understand(&cluster, &cherokee_wire::hints::Hints::default(), &fleet(), now).unwrap().intent
     }
 
+    /// Both devices, held by the slots of the model as it was and as it is to be.
     fn fleet() -> Fleet {
-        let node = Node { usable: true, access: Access::Dra, ..Node::default() };
+        let held = |index: usize| Device {
+            uuid: device(index).uuid,
+            product: String::new(),
+            memory: cherokee_plan::Mib(16303),
+            holder: Holder::Slots {
+                cluster: cherokee_plan::ClusterId::default(),
+                slots: vec![format!("new-{index}"), format!("old-{index}")],
+            },
+        };
+        let node = Node { usable: true, access: Access::Dra, devices: vec![held(0), held(1)], ..Node::default() };
         Fleet { nodes: [("redfin".to_owned(), node)].into() }
     }
 
@@ -127,8 +132,7 @@ mod tests {
         let mut layout = Layout::default();
         for (name, index, ready) in of {
             let device = device(*index);
-            let body = json!({"metadata": {"annotations": {"cherokee.ai/device": format!("{}/{}", device.node, device.uuid)}},
-                "spec": {"replicas": 1}, "status": {"readyReplicas": ready, "updatedReplicas": ready}});
+            let body = json!({"spec": {"replicas": 1}, "status": {"readyReplicas": ready, "updatedReplicas": ready}});
             live.insert(Kind::Deployment, name, body);
             let slot = layout::Slot {
                 node: device.node,

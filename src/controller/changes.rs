@@ -1,10 +1,9 @@
 //! Watches that recover each by itself, and thinned ones of the whole cluster: heartbeats and the like wake nobody.
 
 use crate::observe::fleet::ended;
-use cherokee_api::names::{annotation, label};
+use cherokee_api::{GpuHold, names::label};
 use futures::{Stream, StreamExt, future};
 use k8s_openapi::api::{
-    apps::v1::Deployment,
     core::v1::{Node, Pod},
     resource::v1::{ResourceClaim, ResourceSlice},
 };
@@ -98,9 +97,9 @@ pub(crate) fn claim_state(claim: &ResourceClaim) -> u64 {
     hash(&text(&claim.status.as_ref().and_then(|s| s.allocation.as_ref()).and_then(|a| a.devices.as_ref())))
 }
 
-/// What of a slot's Deployment matters to other clusters: which device it holds.
-pub(crate) fn hold_state(slot: &Deployment) -> u64 {
-    hash(&slot.annotations().get(annotation::DEVICE))
+/// What of a hold matters to other clusters: whose it is.
+pub(crate) fn hold_state(hold: &GpuHold) -> u64 {
+    hash(&hold.spec.holder.uid)
 }
 
 /// What of a foreign pod matters: where it runs and whether it has ended.

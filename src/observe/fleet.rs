@@ -1,11 +1,13 @@
 //! The fleet as the planner sees it: made from what the API server listed, by a pure function.
 
+use super::clusters::Known;
 use super::{holds::Holds, nodes, slices};
 use cherokee_api::{
+    GpuHold,
     accelerator::{Accelerator, Access as Wanted},
     names::label,
 };
-use cherokee_plan::{Access, CPU, ClusterId, Device, DeviceId, Fleet, Holder, Mib, Node as Planned};
+use cherokee_plan::{Access, CPU, Device, DeviceId, Fleet, Holder, Mib, Node as Planned};
 use k8s_openapi::api::{
     apps::v1::Deployment,
     core::v1::{Node, Pod, Toleration},
@@ -20,27 +22,37 @@ pub struct Sources {
     pub nodes: Vec<Node>,
     /// All ResourceSlices.
     pub slices: Vec<ResourceSlice>,
-    /// The DeviceClass of the accelerator, if it exists.
-    pub class: Option<DeviceClass>,
+    /// All DeviceClasses.
+    pub classes: Vec<DeviceClass>,
     /// All ResourceClaims.
     pub claims: Vec<ResourceClaim>,
     /// Pods that may use the extended resource; empty where no node offers it.
     pub pods: Vec<Pod>,
-    /// Slot Deployments of all CherokeeClusters.
+    /// Slot Deployments: of a device that its node offers no more they tell whether a worker still runs there.
     pub slots: Vec<Deployment>,
+    /// All holds; none if their API is missing, which does not mean that all devices are free.
+    pub holds: Option<Vec<GpuHold>>,
     /// All CherokeeClusters by UID.
-    pub clusters: BTreeMap<String, ClusterId>,
+    pub clusters: BTreeMap<String, Known>,
+}
+
+impl Sources {
+    /// The DRA driver that a DeviceClass stands for.
+    pub(crate) fn driver(&self, class: &str) -> String {
+        let found = self.classes.iter().find(|c| c.metadata.name.as_deref() == Some(class));
+        slices::driver_of(found, class)
+    }
 }
 
 /// Nodes, their devices, how pods get them and who holds them.
 ///
-/// Holds of CherokeeClusters come from the annotation of live slot Deployments; where two clusters claim one device the
-/// older one holds it. What is left and in use is foreign.
+/// Holds of CherokeeClusters come from GpuHolds. A device without a hold that is in use is foreign, whatever the labels of its
+/// user say. Where a node publishes its GPUs twice, as many devices are foreign in one form as are used in the other.
 pub fn fleet(sources: &Sources, accelerator: &Accelerator, tolerations: &[Toleration]) -> Fleet {
-    let driver = slices::driver_of(sources.class.as_ref(), &accelerator.device_class_name);
+    let driver = sources.driver(&accelerator.device_class_name);
     let mut published = slices::published(&sources.slices, &driver);
-    let foreign = slices::foreign(&sources.claims, &driver);
-    let holds = Holds::of(&sources.slots, &sources.clusters);
+    let taken = slices::taken(&sources.claims, &driver);
+    let holds = Holds::of(sources, &accelerator.resource_name);
     let mut fleet = Fleet::default();
     for node in &sources.nodes {
         let Some(name) = node.metadata.name.clone() else { continue };
@@ -52,22 +64,33 @@ pub fn fleet(sources: &Sources, accelerator: &Accelerator, tolerations: &[Tolera
             labels.get(label::SIMULATED_GPUS).is_some_and(|v| v == "true") || pooled.iter().any(|d| d.simulated);
         let devices = match offered {
             Access::None => Vec::new(),
-            Access::Dra | Access::Twice => pooled
-                .into_iter()
-                .map(|p| {
-                    let taken = foreign.contains(&(p.pool, p.name));
+            Access::Dra | Access::Twice => {
+                let by_uuid = pooled.into_iter().map(|p| {
+                    let taken = taken.contains(&(p.pool, p.name));
                     held(p.device, &name, &holds, taken)
-                })
-                .collect(),
+                });
+                let mut devices = by_uuid.collect::<Vec<_>>();
+                take_last(&mut devices, holds.ordinals(&name));
+                devices
+            }
             Access::DevicePlugin => {
-                plugin_devices(&name, plugged, &labels, &accelerator.resource_name, &holds, &sources.pods)
+                let by_uuid = pooled.into_iter().filter(|p| {
+                    let id = DeviceId { node: name.clone(), uuid: p.device.uuid.clone() };
+                    holds.get(&id).is_some() || taken.contains(&(p.pool.clone(), p.name.clone()))
+                });
+                let used = by_uuid.count();
+                let foreign = holds.foreign_use(&name, &accelerator.resource_name, &sources.pods);
+                let foreign = usize::try_from(foreign).unwrap_or(usize::MAX).saturating_add(used);
+                plugin_devices(&name, plugged, &labels, &accelerator.resource_name, &holds, foreign)
             }
         };
         let withdrawn = withdrawn(&name, &devices, &holds);
         // A node that offers nothing at the moment still gives its running pods what they were given.
         let access = match withdrawn.first() {
-            Some(device) if offered == Access::None && is_stand_in(&name, &device.uuid) => Access::DevicePlugin,
-            Some(_) if offered == Access::None => Access::Dra,
+            Some(device) if offered == Access::None => {
+                let id = DeviceId { node: name.clone(), uuid: device.uuid.clone() };
+                if id.ordinal().is_some() { Access::DevicePlugin } else { Access::Dra }
+            }
             _ => offered,
         };
         let usable = nodes::usable(node, tolerations);
@@ -120,54 +143,37 @@ fn held(mut device: Device, node: &str, holds: &Holds, taken: bool) -> Device {
     device
 }
 
-/// The devices of a node with a device plugin, which says no more than their number: UUIDs are stand-ins. Foreign pods
-/// are counted, and take the last ones that nobody else holds.
+/// The devices of a node with a device plugin, which publishes only a count: UUIDs are synthetic. `foreign` of them are used by
+/// others, and count as the last that nobody holds.
 fn plugin_devices(
     node: &str,
     count: usize,
     labels: &BTreeMap<String, String>,
     resource: &str,
     holds: &Holds,
-    pods: &[Pod],
+    foreign: usize,
 ) -> Vec<Device> {
     let domain = resource.split('/').next().unwrap_or_default();
     let product = labels.get(&format!("{domain}/gpu.product")).cloned().unwrap_or_default();
     let memory = labels.get(&format!("{domain}/gpu.memory")).and_then(|m| m.parse().ok()).unwrap_or(0);
-    let mut taken = foreign_use(node, resource, pods);
     let mut devices: Vec<Device> = (0..count)
         .map(|index| Device {
-            uuid: stand_in(node, index),
+            uuid: DeviceId::of_ordinal(node, index).uuid,
             product: product.clone(),
             memory: Mib(memory),
             holder: Holder::Free,
         })
         .map(|device| held(device, node, holds, false))
         .collect();
-    for device in devices.iter_mut().rev().filter(|d| d.holder == Holder::Free) {
-        if taken == 0 {
-            break;
-        }
-        device.holder = Holder::Foreign;
-        taken -= 1;
-    }
+    take_last(&mut devices, foreign);
     devices
 }
 
-fn stand_in(node: &str, index: usize) -> String {
-    format!("{node}-{index}")
-}
-
-fn is_stand_in(node: &str, uuid: &str) -> bool {
-    uuid.rsplit_once('-').is_some_and(|(of, index)| of == node && index.parse::<usize>().is_ok())
-}
-
-/// How many of an extended resource pods that are not ours have on a node.
-fn foreign_use(node: &str, resource: &str, pods: &[Pod]) -> u64 {
-    pods.iter()
-        .filter(|p| p.spec.as_ref().is_some_and(|s| s.node_name.as_deref() == Some(node)))
-        .filter(|p| !p.metadata.labels.as_ref().is_some_and(|l| l.contains_key(label::SLOT)))
-        .map(|p| requested(p, resource))
-        .sum()
+/// Makes the last `count` devices that nobody holds foreign: how many are used is known, which is not.
+fn take_last(devices: &mut [Device], count: usize) {
+    for device in devices.iter_mut().rev().filter(|device| device.holder == Holder::Free).take(count) {
+        device.holder = Holder::Foreign;
+    }
 }
 
 /// Whether a pod runs no more and never will.

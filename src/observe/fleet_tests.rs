@@ -1,4 +1,5 @@
 use super::*;
+use cherokee_api::hold::HeldDevice;
 use serde_json::json;
 
 fn node(name: &str, gpus: Option<u32>) -> Node {
@@ -20,15 +21,26 @@ fn slice(node: &str, gpus: u32) -> ResourceSlice {
         "pool": {"name": node, "generation": 1, "resourceSliceCount": 1}, "devices": devices}}))
     .unwrap()
 }
-fn slot(name: &str, cluster: &str, device: &str) -> Deployment {
-    serde_json::from_value(json!({"metadata": {"name": name, "namespace": "ns", "annotations": {"cherokee.ai/device": device},
-        "labels": {"cherokee.ai/cluster": cluster},
-        "ownerReferences": [{"apiVersion": "cherokee.ai/v1alpha1", "kind": "CherokeeCluster", "name": cluster, "uid": cluster, "controller": true}]}}))
-    .unwrap()
+fn hold(cluster: &str, device: HeldDevice, slots: &[&str]) -> GpuHold {
+    let slots: Vec<_> = slots.iter().map(|name| json!({"name": name})).collect();
+    let spec = serde_json::from_value(json!({"device": device, "slots": slots, "since": "2026-11-24T12:00:00Z",
+        "holder": {"uid": cluster, "namespace": "ns", "name": cluster}}))
+    .unwrap();
+    GpuHold::new(&device.hold_name(), spec)
 }
-fn cluster(name: &str, created: i64) -> (String, ClusterId) {
-    let created = chrono::DateTime::from_timestamp(created, 0).unwrap();
-    (name.into(), ClusterId { created, uid: name.into(), namespace: "ns".into(), name: name.into() })
+fn by_uuid(node: &str, index: usize) -> HeldDevice {
+    HeldDevice::dra(node, "gpu.nvidia.com", &format!("GPU-{node}-{index}"))
+}
+fn by_ordinal(node: &str, ordinal: i32) -> HeldDevice {
+    HeldDevice::plugin(node, "nvidia.com/gpu", ordinal)
+}
+/// A Deployment with all the labels, annotations and owners of a slot, and so many ready workers.
+fn slot(name: &str, cluster: &str, device: &str, ready: i32) -> Deployment {
+    serde_json::from_value(json!({"metadata": {"name": name, "namespace": "ns", "annotations": {"cherokee.ai/device": device},
+        "labels": {"cherokee.ai/cluster": cluster, "cherokee.ai/slot": name},
+        "ownerReferences": [{"apiVersion": "cherokee.ai/v1alpha1", "kind": "CherokeeCluster", "name": cluster, "uid": cluster, "controller": true}]},
+        "status": {"readyReplicas": ready}}))
+    .unwrap()
 }
 fn pod(node: &str, gpus: u32, phase: &str) -> Pod {
     serde_json::from_value(json!({"metadata": {"name": "other"}, "status": {"phase": phase}, "spec": {"nodeName": node,
@@ -70,25 +82,53 @@ fn a_node_is_reached_by_what_it_offers() {
 }
 
 #[test]
-fn holds_are_read_from_slot_deployments_and_the_older_cluster_wins() {
-    let sources = Sources {
+fn holds_are_read_from_gpu_holds_and_nothing_that_a_tenant_writes_changes_them() {
+    let mut sources = Sources {
         nodes: vec![node("redfin", None)],
         slices: vec![slice("redfin", 2)],
-        slots: vec![
-            slot("young-1", "young", "redfin/GPU-redfin-0"),
-            slot("old-2", "old", "redfin/GPU-redfin-0"),
-            slot("old-1", "old", "redfin/GPU-redfin-0"),
-        ],
-        clusters: [cluster("young", 200), cluster("old", 100)].into(),
+        holds: Some(vec![hold("old", by_uuid("redfin", 0), &["old-1", "old-2"])]),
         ..Sources::default()
     };
     assert_eq!(holders(&see(&sources), "redfin"), ["old:old-1+old-2", "free"]);
+    sources.slots = vec![slot("x", "thief", "redfin/GPU-redfin-0", 1), slot("y", "thief", "redfin/GPU-redfin-1", 0)];
+    assert_eq!(holders(&see(&sources), "redfin"), ["old:old-1+old-2", "free"]);
+}
+
+#[test]
+fn a_hold_of_a_wrong_name_counts_as_taken_but_never_above_one_of_the_right_name() {
+    let mut wrong = hold("other", by_uuid("redfin", 0), &["x"]);
+    wrong.metadata.name = Some("zzz".into());
+    let mut sources = Sources {
+        nodes: vec![node("redfin", None)],
+        slices: vec![slice("redfin", 1)],
+        holds: Some(vec![wrong]),
+        ..Sources::default()
+    };
+    assert_eq!(holders(&see(&sources), "redfin"), ["other:x"]);
+    sources.holds.as_mut().unwrap().push(hold("old", by_uuid("redfin", 0), &["a"]));
+    assert_eq!(holders(&see(&sources), "redfin"), ["old:a"]);
+}
+
+#[test]
+fn a_gpu_that_is_published_twice_is_not_used_twice() {
+    let mut sources = Sources {
+        nodes: vec![node("both", Some(2))],
+        slices: vec![slice("both", 2)],
+        holds: Some(vec![hold("old", by_uuid("both", 0), &["a"])]),
+        ..Sources::default()
+    };
+    let wanted = |access| Accelerator { access, ..Accelerator::standard() };
+    let plugin = fleet(&sources, &wanted(Wanted::DevicePlugin), &[]);
+    assert_eq!(holders(&plugin, "both"), ["free", "foreign"], "one is used by UUID, which one is not known here");
+    sources.holds = Some(vec![hold("old", by_ordinal("both", 0), &["a"])]);
+    let dra = fleet(&sources, &wanted(Wanted::DynamicResourceAllocation), &[]);
+    assert_eq!(holders(&dra, "both"), ["free", "foreign"], "one is used by ordinal");
 }
 
 #[test]
 fn a_foreign_claim_takes_its_very_device() {
     let claim = serde_json::from_value(
-        json!({"metadata": {"name": "theirs"}, "spec": {}, "status": {"allocation": {"devices": {"results": [
+        json!({"metadata": {"name": "theirs", "labels": {"cherokee.ai/slot": "s"}}, "spec": {}, "status": {"allocation": {"devices": {"results": [
         {"driver": "gpu.nvidia.com", "pool": "redfin", "device": "gpu-1", "request": "gpu"}]}}}}),
     )
     .unwrap();
@@ -109,27 +149,28 @@ fn under_the_device_plugin_foreign_pods_are_counted_and_ended_ones_are_not() {
         ..Sources::default()
     };
     assert_eq!(holders(&see(&sources), "redfin"), ["free", "foreign"]);
-    sources.slots = vec![slot("s", "old", "redfin/redfin-1")];
-    sources.clusters = [cluster("old", 1)].into();
+    sources.holds = Some(vec![hold("old", by_ordinal("redfin", 1), &["s"])]);
+    assert_eq!(holders(&see(&sources), "redfin"), ["foreign", "old:s"]);
+    // As many pods as a namespace holds are the holder's, whatever their labels say; every further one is foreign.
+    sources.pods[0].metadata.namespace = Some("ns".into());
+    assert_eq!(holders(&see(&sources), "redfin"), ["free", "old:s"]);
+    sources.pods[0].metadata.labels = Some([("cherokee.ai/slot".to_owned(), "s".to_owned())].into());
+    sources.pods[0].metadata.namespace = Some("elsewhere".into());
     assert_eq!(holders(&see(&sources), "redfin"), ["foreign", "old:s"]);
 }
 
 #[test]
 fn a_device_that_is_withdrawn_under_a_ready_worker_stays_that_workers() {
-    let running = |name: &str, device: &str| {
-        let mut slot = slot(name, "old", device);
-        slot.status = serde_json::from_value(json!({"readyReplicas": 1})).unwrap();
-        slot
-    };
+    let running = |name: &str| slot(name, "old", "", 1);
     let mut sources = Sources {
         nodes: vec![node("plugin", Some(1)), node("dra", None)],
-        slots: vec![
-            running("a", "plugin/plugin-0"),
-            running("b", "plugin/plugin-1"),
-            running("c", "dra/GPU-dra-0"),
-            slot("starting", "old", "dra/GPU-dra-1"),
-        ],
-        clusters: [cluster("old", 1)].into(),
+        slots: vec![running("a"), running("b"), running("c"), slot("starting", "old", "", 0)],
+        holds: Some(vec![
+            hold("old", by_ordinal("plugin", 0), &["a"]),
+            hold("old", by_ordinal("plugin", 1), &["b"]),
+            hold("old", by_uuid("dra", 0), &["c"]),
+            hold("old", by_uuid("dra", 1), &["starting"]),
+        ]),
         ..Sources::default()
     };
     let seen = see(&sources);
@@ -142,22 +183,6 @@ fn a_device_that_is_withdrawn_under_a_ready_worker_stays_that_workers() {
     let seen = see(&sources);
     assert_eq!(seen.nodes["plugin"].access, Access::DevicePlugin, "its pods were given their GPUs that way");
     assert_eq!(withdrawn(&seen, "plugin"), ["plugin-0", "plugin-1"]);
-}
-
-#[test]
-fn what_only_looks_like_a_slot_holds_nothing() {
-    let mut bare = slot("bare", "old", "redfin/GPU-redfin-0");
-    bare.metadata.owner_references = None;
-    let mut elsewhere = slot("elsewhere", "old", "redfin/GPU-redfin-1");
-    elsewhere.metadata.namespace = Some("other".into());
-    let sources = Sources {
-        nodes: vec![node("redfin", None)],
-        slices: vec![slice("redfin", 2)],
-        slots: vec![bare, elsewhere],
-        clusters: [cluster("old", 100)].into(),
-        ..Sources::default()
-    };
-    assert_eq!(holders(&see(&sources), "redfin"), ["free", "free"]);
 }
 
 #[test]

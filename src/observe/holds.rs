@@ -1,36 +1,59 @@
-//! Who holds which device, from live slot Deployments.
+//! Who holds which device, from GpuHolds, and which of these devices pods use. Labels, annotations, owner references and status
+//! decide nothing about other clusters here.
 
-use crate::time;
-use cherokee_api::{
-    CherokeeCluster,
-    names::{annotation, label},
+use super::{
+    fleet::{Sources, ended, requested},
+    slices,
 };
+use crate::time;
+use cherokee_api::{GpuHold, hold::HeldDevice, names::label};
 use cherokee_plan::{ClusterId, DeviceId, Holder};
-use k8s_openapi::{api::apps::v1::Deployment, apimachinery::pkg::apis::meta::v1::OwnerReference};
-use kube::{Resource, ResourceExt, core::ObjectMeta};
+use k8s_openapi::api::{core::v1::Pod, resource::v1::ResourceClaim};
+use kube::{ResourceExt, core::ObjectMeta};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Devices that slots of CherokeeClusters hold.
+/// Devices that CherokeeClusters hold.
 pub(crate) struct Holds {
     by: BTreeMap<DeviceId, Holder>,
     /// Of these, those on which a worker is ready.
     running: BTreeSet<DeviceId>,
+    /// Nodes and the number of their devices that are held by ordinal of any extended resource.
+    ordinals: BTreeMap<String, usize>,
+    /// Nodes and namespaces, and how many devices each namespace holds there by ordinal of the resource asked for.
+    by_namespace: BTreeMap<(String, String), u64>,
 }
 
 impl Holds {
-    /// Reads the annotation [`annotation::DEVICE`]. Where two clusters claim a device, the older one, then the lower UID,
-    /// holds it.
-    pub(crate) fn of(slots: &[Deployment], clusters: &BTreeMap<String, ClusterId>) -> Self {
-        let mut claims: BTreeMap<DeviceId, BTreeMap<ClusterId, Vec<String>>> = BTreeMap::new();
-        let mut running = BTreeSet::new();
-        for slot in slots {
-            let (Some(device), Some(cluster)) = (device(slot), owner(slot, clusters)) else { continue };
-            if slot.status.as_ref().and_then(|s| s.ready_replicas).unwrap_or(0) > 0 {
-                running.insert(device.clone());
+    /// The holds of devices that are reached by any DRA driver or by the extended resource `resource`.
+    ///
+    /// A hold whose name is not that of its device counts as taken too, but never above one with the right name.
+    pub(crate) fn of(sources: &Sources, resource: &str) -> Self {
+        let mut all: Vec<&GpuHold> = sources.holds.iter().flatten().collect();
+        all.sort_by_key(|hold| (hold.name_any() == hold.spec.device.hold_name(), hold.name_any()));
+        let mut holds = Self {
+            by: BTreeMap::new(),
+            running: BTreeSet::new(),
+            ordinals: BTreeMap::new(),
+            by_namespace: BTreeMap::new(),
+        };
+        for hold in all {
+            let device = &hold.spec.device;
+            if device.ordinal.is_some() {
+                *holds.ordinals.entry(device.node.clone()).or_default() += 1;
+                if device.resource_name.as_deref() != Some(resource) {
+                    continue;
+                }
+                let place = (device.node.clone(), hold.spec.holder.namespace.clone());
+                *holds.by_namespace.entry(place).or_default() += 1;
             }
-            claims.entry(device).or_default().entry(cluster).or_default().push(slot.name_any());
+            let id = device_id(device);
+            let holder = holder(hold, sources);
+            if sources.slots.iter().any(|slot| is_ready(slot, hold)) {
+                holds.running.insert(id.clone());
+            }
+            holds.by.insert(id, holder);
         }
-        Self { by: claims.into_iter().filter_map(|(device, by)| Some((device, first(by)?))).collect(), running }
+        holds
     }
 
     pub(crate) fn get(&self, device: &DeviceId) -> Option<&Holder> {
@@ -42,35 +65,122 @@ impl Holds {
         let here = self.running.iter().filter(move |device| device.node == node);
         here.filter_map(|device| Some((device.uuid.as_str(), self.by.get(device)?)))
     }
-}
 
-fn first(mut by: BTreeMap<ClusterId, Vec<String>>) -> Option<Holder> {
-    let (cluster, mut slots) = by.pop_first()?;
-    slots.sort();
-    Some(Holder::Slots { cluster, slots })
-}
-
-/// The device that a slot's Deployment says it holds.
-pub(crate) fn device(slot: &Deployment) -> Option<DeviceId> {
-    let (node, uuid) = slot.annotations().get(annotation::DEVICE)?.split_once('/')?;
-    Some(DeviceId { node: node.to_owned(), uuid: uuid.to_owned() })
-}
-
-/// The cluster of a slot: by its owner's UID, else, where the owner is being deleted, by its labels. None for what only
-/// looks like a slot: a Deployment without such an owner, or with one of another namespace.
-fn owner(slot: &Deployment, clusters: &BTreeMap<String, ClusterId>) -> Option<ClusterId> {
-    let owned = |o: &&OwnerReference| o.controller == Some(true) && o.kind == CherokeeCluster::kind(&());
-    let uid = slot.owner_references().iter().find(owned)?.uid.clone();
-    let namespace = slot.namespace()?;
-    match clusters.get(&uid) {
-        Some(known) => (known.namespace == namespace).then(|| known.clone()),
-        None => Some(ClusterId {
-            created: slot.metadata.creation_timestamp.as_ref().map(time::from_k8s)?,
-            uid,
-            namespace,
-            name: slot.labels().get(label::CLUSTER)?.clone(),
-        }),
+    /// How many devices of a node are held by ordinal, by any extended resource.
+    pub(crate) fn ordinals(&self, node: &str) -> usize {
+        self.ordinals.get(node).copied().unwrap_or(0)
     }
+
+    /// How many devices of the extended resource pods use on a node beyond those that their namespaces hold.
+    pub(crate) fn foreign_use(&self, node: &str, resource: &str, pods: &[Pod]) -> u64 {
+        let mut used: BTreeMap<String, u64> = BTreeMap::new();
+        for pod in pods.iter().filter(|pod| is_on(pod, node)) {
+            *used.entry(pod.namespace().unwrap_or_default()).or_default() += requested(pod, resource);
+        }
+        let held = |namespace: String| self.by_namespace.get(&(node.to_owned(), namespace)).copied().unwrap_or(0);
+        used.into_iter().map(|(namespace, used)| used.saturating_sub(held(namespace))).sum()
+    }
+}
+
+/// A held device as the planner names it.
+pub(crate) fn device_id(device: &HeldDevice) -> DeviceId {
+    match (&device.uuid, device.ordinal) {
+        (Some(uuid), _) => DeviceId { node: device.node.clone(), uuid: uuid.clone() },
+        (None, ordinal) => DeviceId::of_ordinal(&device.node, usize::try_from(ordinal.unwrap_or(0)).unwrap_or(0)),
+    }
+}
+
+/// A device of the planner as a hold names it; `driver` and `resource` are those of the cluster that uses it.
+pub(crate) fn held_device(device: &DeviceId, driver: &str, resource: &str) -> HeldDevice {
+    match device.ordinal().and_then(|ordinal| i32::try_from(ordinal).ok()) {
+        Some(ordinal) => HeldDevice::plugin(&device.node, resource, ordinal),
+        None => HeldDevice::dra(&device.node, driver, &device.uuid),
+    }
+}
+
+fn holder(hold: &GpuHold, sources: &Sources) -> Holder {
+    let of = &hold.spec.holder;
+    let known = sources.clusters.get(&of.uid).filter(|known| known.id.namespace == of.namespace);
+    let cluster = known.map_or_else(
+        || ClusterId {
+            created: time::from_k8s(&hold.spec.since),
+            uid: of.uid.clone(),
+            namespace: of.namespace.clone(),
+            name: of.name.clone(),
+        },
+        |known| known.id.clone(),
+    );
+    Holder::Slots { cluster, slots: hold.spec.slots.iter().map(|slot| slot.name.clone()).collect() }
+}
+
+/// Whether a Deployment is a slot of the hold, of its very holder, with a ready worker.
+fn is_ready(slot: &k8s_openapi::api::apps::v1::Deployment, hold: &GpuHold) -> bool {
+    let holder = &hold.spec.holder;
+    slot.status.as_ref().and_then(|s| s.ready_replicas).unwrap_or(0) > 0
+        && slot.namespace().as_deref() == Some(&holder.namespace)
+        && hold.spec.slots.iter().any(|held| held.name == slot.name_any())
+        && slot.owner_references().iter().any(|owner| owner.controller == Some(true) && owner.uid == holder.uid)
+}
+
+/// Whether the scheduler or the kubelet has given the device of a hold to a pod of its holder that has not ended.
+///
+/// Under DRA that is an allocation of the very device; where the node publishes the device no more, a claim of one of the hold's
+/// slots. Under the device plugin it is a bound pod of one of the hold's slots.
+pub(crate) fn in_use(hold: &GpuHold, sources: &Sources) -> bool {
+    let device = &hold.spec.device;
+    match (&device.driver, &device.resource_name) {
+        (Some(driver), _) => {
+            let published = slices::published(&sources.slices, driver);
+            let place = published.get(&device.node).into_iter().flatten();
+            let place = place.into_iter().find(|p| Some(&p.device.uuid) == device.uuid.as_ref());
+            sources.claims.iter().any(|claim| match place {
+                Some(place) => {
+                    slices::allocated(claim, driver).any(|(pool, name)| (pool, name) == (&place.pool, &place.name))
+                }
+                None => slices::allocated(claim, driver).next().is_some() && is_of_slot(claim, hold),
+            })
+        }
+        (None, resource) => {
+            let resource = resource.as_deref().unwrap_or_default();
+            let mut here = sources.pods.iter().filter(|pod| is_on(pod, &device.node) && is_of_slot(*pod, hold));
+            here.any(|pod| requested(pod, resource) > 0)
+        }
+    }
+}
+
+/// Whether an object of the holder's namespace carries the name of one of the hold's slots.
+fn is_of_slot<K: ResourceExt>(object: &K, hold: &GpuHold) -> bool {
+    object.namespace().as_deref() == Some(&hold.spec.holder.namespace)
+        && object.labels().get(label::SLOT).is_some_and(|slot| hold.spec.slots.iter().any(|held| held.name == *slot))
+}
+
+fn is_on(pod: &Pod, node: &str) -> bool {
+    pod.spec.as_ref().is_some_and(|spec| spec.node_name.as_deref() == Some(node)) && !ended(pod)
+}
+
+/// Devices of a cluster that pods of its own namespace have by DRA, by the label of the claims.
+pub(crate) fn bound(cluster: &ClusterId, driver: &str, sources: &Sources) -> BTreeSet<DeviceId> {
+    let own = |claim: &&ResourceClaim| {
+        claim.namespace().as_deref() == Some(&cluster.namespace)
+            && claim.labels().get(label::CLUSTER) == Some(&cluster.name)
+            && claim.status.as_ref().and_then(|s| s.reserved_for.as_ref()).is_some_and(|pods| !pods.is_empty())
+    };
+    let given: BTreeSet<(String, String)> = sources
+        .claims
+        .iter()
+        .filter(own)
+        .flat_map(|claim| slices::allocated(claim, driver))
+        .map(|(pool, name)| (pool.clone(), name.clone()))
+        .collect();
+    if given.is_empty() {
+        return BTreeSet::new();
+    }
+    let published = slices::published(&sources.slices, driver);
+    let devices = published.into_iter().flat_map(|(node, devices)| devices.into_iter().map(move |d| (node.clone(), d)));
+    devices
+        .filter(|(_, d)| given.contains(&(d.pool.clone(), d.name.clone())))
+        .map(|(node, d)| DeviceId { node, uuid: d.device.uuid })
+        .collect()
 }
 
 /// A cluster's place in the queue, from its metadata.

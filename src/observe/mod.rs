@@ -1,5 +1,6 @@
 //! One snapshot a pass: the resource, the fleet, the cluster's own children and pods, hints and password. Reads only.
 
+pub mod clusters;
 pub(crate) mod downloads;
 pub mod fleet;
 pub(crate) mod holds;
@@ -8,6 +9,7 @@ mod nodes;
 mod slices;
 pub(crate) mod trouble;
 
+pub use clusters::Known;
 pub use fleet::{Sources, fleet};
 pub use holds::cluster_id;
 pub use live::Live;
@@ -18,7 +20,7 @@ use crate::{
     render::{Kind, Password},
 };
 use cherokee_api::{
-    CherokeeCluster,
+    CherokeeCluster, GpuHold,
     gateway::AuthMode,
     memory::MemoryMode,
     names::{child, label},
@@ -38,13 +40,13 @@ use k8s_openapi::api::{
 };
 use kube::{
     Api, Client, Resource, ResourceExt,
-    api::ListParams,
-    core::{DeserializeGuard, NamespaceResourceScope, PartialObjectMeta},
+    api::{DynamicObject, ListParams},
+    core::{ApiResource, DeserializeGuard, NamespaceResourceScope},
 };
 use serde::de::DeserializeOwned;
 use std::{collections::BTreeMap, fmt::Debug, sync::Arc};
 
-/// What one pass knows. After it nobody reads the API server again in this pass, but for holds inside the lock.
+/// What one pass knows. After it nobody reads the API server again in this pass, unless another cluster takes a device first.
 #[derive(Clone, Debug)]
 pub struct Observed {
     /// When.
@@ -53,7 +55,9 @@ pub struct Observed {
     pub cluster: Arc<CherokeeCluster>,
     /// Its place in the queue for devices.
     pub id: ClusterId,
-    /// Nodes, devices, holds.
+    /// What was listed of the whole cluster.
+    pub sources: Sources,
+    /// Nodes, devices, holds: made from `sources`.
     pub fleet: Fleet,
     /// What the daemon asks for; none if its document can't be read.
     pub hints: Hints,
@@ -100,43 +104,56 @@ pub async fn observe(
     let id = cluster_id(&cluster.metadata);
     let layout = document(live.get(Kind::ConfigMap, &child::layout(name)), layout::KEY);
     let downloads = downloads::downloads(&cluster, &pods).await;
-    Ok(Some(Observed { now, cluster, id, fleet, hints, memory, layout, live, pods, downloads, password, missing }))
+    Ok(Some(Observed {
+        now,
+        cluster,
+        id,
+        sources,
+        fleet,
+        hints,
+        memory,
+        layout,
+        live,
+        pods,
+        downloads,
+        password,
+        missing,
+    }))
 }
 
-/// The fleet as it is now, simulated devices included: read once more by a pass that is about to take a device.
+/// The fleet as it is now, simulated devices included.
 pub async fn fleet_now(client: &Client, cluster: &CherokeeCluster) -> Result<Fleet, Error> {
     let sources = sources(client, cluster).await?;
     Ok(fleet(&sources, &cluster.spec.accelerator, &cluster.spec.workers.tolerations))
 }
 
-async fn sources(client: &Client, cluster: &CherokeeCluster) -> Result<Sources, Error> {
-    let accelerator = &cluster.spec.accelerator;
-    let classes: Api<DeviceClass> = Api::all(client.clone());
-    let class = async {
-        let found = classes.get_opt(&accelerator.device_class_name).await;
-        // A cluster older than DRA has no such API; then nobody publishes devices by it either.
-        found.or_else(absent_api).doing("read the DeviceClass")
-    };
-    let (nodes, slices, class, claims, slots, clusters) = futures::try_join!(
+/// What the fleet of a cluster is made from, as it is now.
+pub(crate) async fn sources(client: &Client, cluster: &CherokeeCluster) -> Result<Sources, Error> {
+    let (nodes, slices, classes, claims, slots, holds, clusters) = futures::try_join!(
         all::<Node>(client, ListParams::default()),
+        // A cluster older than DRA has no such APIs; then nobody publishes devices by it either.
         all_or_none::<ResourceSlice>(client),
-        class,
+        all_or_none::<DeviceClass>(client),
         all_or_none::<ResourceClaim>(client),
         all::<Deployment>(client, ListParams::default().labels(label::SLOT)),
-        cluster_ids(client),
+        all_or_none::<GpuHold>(client),
+        clusters(client),
     )?;
-    let plugged = nodes.iter().any(|node| nodes::allocatable(node, &accelerator.resource_name) > 0);
+    let plugged = nodes.iter().any(|node| nodes::allocatable(node, &cluster.spec.accelerator.resource_name) > 0);
+    let by_ordinal = holds.iter().flatten().any(|hold| hold.spec.device.ordinal.is_some());
     // Only the device plugin needs them, and a slightly old list does: the kubelet has the last word.
-    let pods = if plugged { all::<Pod>(client, ListParams::default().match_any()).await? } else { Vec::new() };
-    Ok(Sources { nodes, slices, class, claims, pods, slots, clusters })
+    let pods =
+        if plugged || by_ordinal { all::<Pod>(client, ListParams::default().match_any()).await? } else { Vec::new() };
+    let (slices, classes, claims) =
+        (slices.unwrap_or_default(), classes.unwrap_or_default(), claims.unwrap_or_default());
+    Ok(Sources { nodes, slices, classes, claims, pods, slots, holds, clusters })
 }
 
-async fn cluster_ids(client: &Client) -> Result<BTreeMap<String, ClusterId>, Error> {
-    let api: Api<CherokeeCluster> = Api::all(client.clone());
-    // Metadata only: another tenant's object may be unreadable.
-    let list = api.list_metadata(&ListParams::default()).await.doing("list CherokeeClusters")?;
-    let id = |object: PartialObjectMeta<CherokeeCluster>| Some((object.uid()?, cluster_id(&object.metadata)));
-    Ok(list.into_iter().filter_map(id).collect())
+async fn clusters(client: &Client) -> Result<BTreeMap<String, Known>, Error> {
+    // Untyped: another tenant's object may be unreadable.
+    let api: Api<DynamicObject> = Api::all_with(client.clone(), &ApiResource::erase::<CherokeeCluster>(&()));
+    let list = api.list(&ListParams::default()).await.doing("list CherokeeClusters")?;
+    Ok(list.items.iter().filter_map(|object| Some((object.uid()?, Known::of(object)))).collect())
 }
 
 async fn all<K>(client: &Client, params: ListParams) -> Result<Vec<K>, Error>
@@ -147,13 +164,14 @@ where
     Ok(list.doing(format!("list {}", K::plural(&())))?.items)
 }
 
-async fn all_or_none<K>(client: &Client) -> Result<Vec<K>, Error>
+/// All objects of a kind; none if the API server does not know it.
+async fn all_or_none<K>(client: &Client) -> Result<Option<Vec<K>>, Error>
 where
     K: Resource<DynamicType = ()> + Clone + DeserializeOwned + Debug,
 {
     let list = Api::<K>::all(client.clone()).list(&ListParams::default()).await;
     let list = list.map(|list| Some(list.items)).or_else(absent_api);
-    Ok(list.doing(format!("list {}", K::plural(&())))?.unwrap_or_default())
+    list.doing(format!("list {}", K::plural(&())))
 }
 
 fn absent_api<T>(error: kube::Error) -> Result<Option<T>, kube::Error> {

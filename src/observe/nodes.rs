@@ -28,15 +28,22 @@ fn tolerates(toleration: &Toleration, taint: &Taint) -> bool {
         && (exists || toleration.value.as_deref().unwrap_or("") == taint.value.as_deref().unwrap_or(""))
 }
 
-/// How many of an extended resource the node lets pods have.
+/// Most devices of a node that are looked at: no machine has more GPUs, and a resource that counts bytes must not become as many
+/// devices.
+const MOST_DEVICES: usize = 256;
+
+/// How many of an extended resource the node lets pods have, at most [`MOST_DEVICES`]; none of a resource of Kubernetes itself,
+/// such as `memory`.
 pub(crate) fn allocatable(node: &Node, resource: &str) -> usize {
+    if !resource.contains('/') {
+        return 0;
+    }
     node.status
         .as_ref()
         .and_then(|s| s.allocatable.as_ref())
         .and_then(|all| all.get(resource))
         .and_then(|q| crate::quantity::bytes(&q.0))
-        .and_then(|n| usize::try_from(n).ok())
-        .unwrap_or(0)
+        .map_or(0, |n| usize::try_from(n).unwrap_or(MOST_DEVICES).min(MOST_DEVICES))
 }
 
 /// Labels of a node.
@@ -78,6 +85,16 @@ mod tests {
         ] {
             assert!(!usable(&node("NoSchedule"), &toleration(bad.clone())), "{bad}");
         }
+    }
+
+    #[test]
+    fn no_resource_becomes_more_devices_than_a_node_can_have() {
+        let node: Node =
+            serde_json::from_value(json!({"status": {"allocatable": {"memory": "64Gi", "hugepages-2Mi": "0",
+            "example.com/bytes": "64Gi", "nvidia.com/gpu": "8"}}}))
+            .unwrap();
+        let count = |resource| allocatable(&node, resource);
+        assert_eq!(["memory", "example.com/bytes", "nvidia.com/gpu", "absent.com/gpu"].map(count), [0, 256, 8, 0]);
     }
 
     #[test]

@@ -1,6 +1,5 @@
 //! Devices as DRA publishes them: complete pools only.
 
-use cherokee_api::names::label;
 use cherokee_plan::{Device, Holder, Mib};
 use k8s_openapi::api::resource::v1::{Device as Published, DeviceClass, ResourceClaim, ResourceSlice};
 use std::collections::{BTreeMap, BTreeSet};
@@ -99,16 +98,24 @@ fn read(device: &Published, driver: &str, pool: &str) -> Option<Pooled> {
 /// Attribute of a published device: it is simulated.
 const SIMULATED: &str = "cherokee.ai/simulated";
 
-/// Devices, as (pool, name), that claims which are not ours hold.
-pub(crate) fn foreign(claims: &[ResourceClaim], driver: &str) -> BTreeSet<(String, String)> {
-    claims
-        .iter()
-        .filter(|c| !c.metadata.labels.as_ref().is_some_and(|l| l.contains_key(label::SLOT)))
-        .filter_map(|c| c.status.as_ref()?.allocation.as_ref()?.devices.as_ref()?.results.as_ref())
+/// Devices, as (pool, name), that a driver's claim has been given.
+pub(crate) fn allocated<'c>(
+    claim: &'c ResourceClaim,
+    driver: &'c str,
+) -> impl Iterator<Item = (&'c String, &'c String)> {
+    let allocation = claim.status.as_ref().and_then(|status| status.allocation.as_ref());
+    let results = allocation.and_then(|a| a.devices.as_ref()).and_then(|d| d.results.as_ref());
+    results
+        .into_iter()
         .flatten()
-        .filter(|r| r.driver == driver && r.admin_access != Some(true))
-        .map(|r| (r.pool.clone(), r.device.clone()))
-        .collect()
+        .filter(move |result| result.driver == driver && result.admin_access != Some(true))
+        .map(|result| (&result.pool, &result.device))
+}
+
+/// Devices, as (pool, name), that any claims have been given. Whose they are decides the hold of the device, never a label.
+pub(crate) fn taken(claims: &[ResourceClaim], driver: &str) -> BTreeSet<(String, String)> {
+    let all = claims.iter().flat_map(|claim| allocated(claim, driver));
+    all.map(|(pool, name)| (pool.clone(), name.clone())).collect()
 }
 
 #[cfg(test)]
@@ -164,7 +171,7 @@ mod tests {
     }
 
     #[test]
-    fn a_claim_of_ours_is_not_foreign() {
+    fn a_claim_takes_its_device_whatever_its_labels_say() {
         let claim = |labels: serde_json::Value| -> ResourceClaim {
             serde_json::from_value(
                 json!({"metadata": {"labels": labels}, "spec": {}, "status": {"allocation": {"devices": {"results": [
@@ -172,9 +179,9 @@ mod tests {
             )
             .unwrap()
         };
-        let held = foreign(&[claim(json!({"cherokee.ai/slot": "a"}))], "gpu.nvidia.com");
-        assert!(held.is_empty());
-        let held = foreign(&[claim(json!({}))], "gpu.nvidia.com");
-        assert_eq!(held.into_iter().collect::<Vec<_>>(), [("redfin".into(), "gpu-1".into())]);
+        for labels in [json!({}), json!({"cherokee.ai/slot": "a"})] {
+            let held = taken(&[claim(labels)], "gpu.nvidia.com");
+            assert_eq!(held.into_iter().collect::<Vec<_>>(), [("redfin".into(), "gpu-1".into())]);
+        }
     }
 }

@@ -133,6 +133,14 @@ impl Reporter<'_> {
         self.stop(&observed.cluster, vec![verdict], observed.now).await
     }
 
+    /// Nothing can be placed or moved, for a cause outside of the resource; what runs goes on.
+    pub async fn hold_back(&self, observed: &Observed, error: &Error) -> Result<Said, Error> {
+        let unknown =
+            |kind| Verdict { kind, good: false, reason: error.reason(), message: error.to_string(), terminal: false };
+        let verdicts = vec![unknown(condition::READY), unknown(condition::PLACED)];
+        self.stop(&observed.cluster, verdicts, observed.now).await
+    }
+
     /// Passes fail one after another.
     pub async fn fail(&self, cluster: &CherokeeCluster, error: &Error, now: DateTime<Utc>) -> Result<Said, Error> {
         let verdict =

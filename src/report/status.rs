@@ -5,7 +5,7 @@ use super::{
     conditions::{self, Verdict},
     slots::{self, Seen},
 };
-use crate::time;
+use crate::{holds::PLAN_VERSION, time};
 use cherokee_api::{
     CherokeeClusterStatus,
     names::{child, condition, reason},
@@ -27,6 +27,7 @@ pub(crate) fn status(facts: &Facts<'_>) -> (CherokeeClusterStatus, Option<DateTi
     let generation = facts.cluster.metadata.generation.unwrap_or(0);
     let status = CherokeeClusterStatus {
         observed_generation: generation,
+        plan_version: Some(PLAN_VERSION),
         strategy: Some(facts.strategy),
         conditions: stamp(verdicts, facts.cluster.status.as_ref(), generation, facts.now),
         roles_summary: Some(roles_summary(facts, &seen)),
@@ -99,7 +100,7 @@ fn stamp(
 
 fn word(verdict: &Verdict) -> &'static str {
     match (verdict.good, verdict.reason) {
-        (false, reason::SUSPENDED) => "Unknown",
+        (false, reason::SUSPENDED | reason::HOLDS_MISSING) => "Unknown",
         (true, _) => "True",
         (false, _) => "False",
     }

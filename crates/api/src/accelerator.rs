@@ -8,7 +8,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// What computes, and how pods get it.
-#[derive(Clone, Debug, Deserialize, Serialize, PartialEq, Eq, JsonSchema)]
+#[derive(Clone, Debug, Deserialize, Serialize, PartialEq, Eq, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Accelerator {
     /// `GPU` (default) or `CPU`. In `CPU` mode no GPU is asked for; with `GPU` a worker that finds none ends with the
@@ -18,9 +18,15 @@ pub struct Accelerator {
     /// How pods get their GPU: `Auto` (default) decides by node, by what the node offers.
     #[serde(default)]
     pub access: Access,
-    /// Extended resource of the device plugin. Default `nvidia.com/gpu`.
+    /// Extended resource of the device plugin, with the vendor's domain; those of Kubernetes itself are refused. Default
+    /// `nvidia.com/gpu`.
     #[serde(default = "resource_name")]
-    #[schemars(length(min = 3, max = 253))]
+    #[schemars(
+        length(min = 3, max = 317),
+        regex(pattern = r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?/[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?$")
+    )]
+    #[x_kube(validation = Rule::new("!self.split('/')[0].endsWith('kubernetes.io')")
+        .message("spec.accelerator.resourceName must be the extended resource of a device plugin, as nvidia.com/gpu").reason(Reason::FieldValueInvalid))]
     pub resource_name: String,
     /// DeviceClass of Dynamic Resource Allocation. Default `gpu.nvidia.com`.
     #[serde(default = "device_class_name")]

@@ -24,6 +24,7 @@ use serde::{Deserialize, Serialize};
     doc = "Places the roles of language models on single GPUs by calendar, and serves them behind one OpenAI-compatible address.",
     shortname = "ckc",
     validation = Rule::new("self.metadata.name.size() <= 40").message("metadata.name must have at most 40 characters: names of children are made from it"),
+    validation = Rule::new("self.metadata.name.matches('^[a-z]([-a-z0-9]*[a-z0-9])?$')").message("metadata.name must begin with a letter and have only lower-case letters, digits and `-`: it begins the names of Services"),
     printcolumn(name = "Ready", type_ = "string", json_path = ".status.conditions[?(@.type==\"Ready\")].status"),
     printcolumn(name = "Reason", type_ = "string", json_path = ".status.conditions[?(@.type==\"Ready\")].reason"),
     printcolumn(name = "Available", type_ = "string", json_path = ".status.conditions[?(@.type==\"Available\")].status"),

@@ -1,6 +1,6 @@
 //! The CustomResourceDefinition as it is installed: what the derive writes, with what it cannot say put right.
 
-use crate::CherokeeCluster;
+use crate::{CherokeeCluster, GpuHold};
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{
     CustomResourceDefinition, JSONSchemaProps, JSONSchemaPropsOrArray, JSONSchemaPropsOrBool,
 };
@@ -8,7 +8,15 @@ use kube::CustomResourceExt;
 
 /// The CustomResourceDefinition of [`CherokeeCluster`].
 pub fn crd() -> CustomResourceDefinition {
-    let mut crd = CherokeeCluster::crd();
+    corrected(CherokeeCluster::crd())
+}
+
+/// The CustomResourceDefinition of [`GpuHold`].
+pub fn holds() -> CustomResourceDefinition {
+    corrected(GpuHold::crd())
+}
+
+fn corrected(mut crd: CustomResourceDefinition) -> CustomResourceDefinition {
     for version in &mut crd.spec.versions {
         if let Some(schema) = version.schema.as_mut().and_then(|s| s.open_api_v3_schema.as_mut()) {
             without_null(schema);

@@ -1,4 +1,4 @@
-//! The `CherokeeCluster` resource: types, CEL rules, defaults and names. No client, no clock.
+//! The resources `CherokeeCluster` and `GpuHold`: types, CEL rules, defaults and names. No client, no clock.
 //!
 //! [`cluster`] holds the spec, one file a part beside it; [`status`] what the operator answers; [`names`] every label,
 //! annotation, condition and reason that leaves the operator;
@@ -13,6 +13,7 @@ pub mod accelerator;
 pub mod cluster;
 pub mod crd;
 pub mod gateway;
+pub mod hold;
 pub mod memory;
 pub mod model;
 pub mod names;
@@ -22,5 +23,6 @@ pub mod status;
 pub mod strategy;
 
 pub use cluster::{CherokeeCluster, CherokeeClusterSpec};
+pub use hold::GpuHold;
 pub use status::CherokeeClusterStatus;
 pub use strategy::Strategy;

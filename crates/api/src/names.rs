@@ -30,7 +30,8 @@ pub mod annotation {
     /// On a CherokeeCluster, followed by a role's name: `<from>/<until>` in RFC 3339, when the role is to be awake beside
     /// its windows.
     pub const WAKE_PREFIX: &str = "wake.cherokee.ai/";
-    /// On a slot's Deployment: the device that it holds, as `<node>/<uuid>`. Holds are read from here, never from status.
+    /// On a slot's Deployment: the device that it uses, as `<node>/<uuid>`. Written for the version before, which reads holds
+    /// from here; never read.
     pub const DEVICE: &str = "cherokee.ai/device";
     /// On a pod template: hash of what it reads at start (config, password), so that a change restarts it.
     pub const CONFIG_HASH: &str = "cherokee.ai/config-hash";
@@ -122,6 +123,8 @@ pub mod reason {
     pub const DELETED: &str = "Deleted";
     /// The worker found no GPU.
     pub const NO_GPU: &str = "NoGpu";
+    /// The API of GpuHolds is missing, so no GPU can be taken.
+    pub const HOLDS_MISSING: &str = "HoldsMissing";
     /// Some node's GPUs are simulated.
     pub const SIMULATED_GPUS: &str = "SimulatedGpus";
 }

@@ -1,7 +1,7 @@
 //! What a layout could do better, with the numbers. Advice changes nothing.
 
 use crate::{
-    Advice, Fleet, Intent, Mib, Plan, calendar,
+    Access, Advice, Fleet, Intent, Mib, Plan, calendar,
     intent::{Activation, Layer, Model},
     outcome::Code,
     sizing::{self, Verdict},
@@ -31,6 +31,7 @@ pub(crate) fn give(intent: &Intent, fleet: &Fleet, plan: &Plan) -> Vec<Advice> {
     }
     advice.extend(nobody_awake(intent));
     advice.extend(withdrawn(fleet, plan));
+    advice.extend(published_twice(fleet, plan));
     advice
 }
 
@@ -128,6 +129,22 @@ fn withdrawn<'a>(fleet: &'a Fleet, plan: &'a Plan) -> impl Iterator<Item = Advic
                 "slot `{name}` still runs on device {} of {}, which the node offers no more: it will not start there again before that is mended, so look \
                  at the GPU driver and the device plugin or DRA driver of that node",
                 slot.device.uuid, slot.device.node
+            ),
+        )
+    })
+}
+
+/// Slots that run on nodes whose GPUs came to be published twice.
+fn published_twice<'a>(fleet: &'a Fleet, plan: &'a Plan) -> impl Iterator<Item = Advice> + use<'a> {
+    let is = |node: &str| fleet.nodes.get(node).is_some_and(|n| n.access == Access::Twice);
+    plan.slots.iter().filter(move |(_, slot)| is(&slot.device.node)).map(|(name, slot)| {
+        advice(
+            Code::GpuPublishedTwice.word(),
+            format!(
+                "slot `{name}` keeps its GPU on {}, whose GPUs the device plugin and the DRA driver now both publish: nothing new is placed there, and \
+                 after a restart its pod may find the GPU given to a pod of the device plugin, so switch one of the two off or set \
+                 `spec.accelerator.access`",
+                slot.device.node
             ),
         )
     })

@@ -65,7 +65,19 @@ pub struct DeviceId {
     pub uuid: String,
 }
 
-/// Who holds a device, as live objects say.
+impl DeviceId {
+    /// One of the devices of a node with a device plugin, which publishes only a count: its UUID stands for the position.
+    pub fn of_ordinal(node: &str, ordinal: usize) -> Self {
+        Self { node: node.to_owned(), uuid: format!("{node}-{ordinal}") }
+    }
+
+    /// The position of a device of [`DeviceId::of_ordinal`]; none of one with a UUID of its own.
+    pub fn ordinal(&self) -> Option<usize> {
+        self.uuid.strip_prefix(&self.node)?.strip_prefix('-')?.parse().ok()
+    }
+}
+
+/// Who holds a device, by the holds of its cluster.
 #[derive(Clone, Debug, Default, Deserialize, Serialize, PartialEq, Eq)]
 pub enum Holder {
     /// Nobody.

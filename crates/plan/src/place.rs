@@ -40,7 +40,7 @@ pub fn plan(intent: &Intent, fleet: &Fleet, now: DateTime<Utc>) -> Plan {
             choice::cpu_node(&scene, group).map(|node| (DeviceId { node, uuid: CPU.into() }, Access::None))
         } else {
             match assignment.device(number) {
-                Some(device) => Ok((scene.places[device].id.clone(), scene.places[device].node.access)),
+                Some(device) => Ok((scene.places[device].id.clone(), scene.places[device].access())),
                 None => Err(refusal(&scene, number, &choices[number], &assignment)),
             }
         };

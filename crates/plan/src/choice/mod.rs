@@ -26,6 +26,17 @@ pub(crate) struct Place<'a> {
     pub(crate) holder: &'a Holder,
 }
 
+impl Place<'_> {
+    /// How a pod gets the device. On a node whose GPUs are published twice, what runs stays as it was placed.
+    pub(crate) fn access(&self) -> Access {
+        match self.node.access {
+            Access::Twice if self.id.ordinal().is_some() => Access::DevicePlugin,
+            Access::Twice => Access::Dra,
+            access => access,
+        }
+    }
+}
+
 /// All devices in the order of node name and index.
 pub(crate) fn inventory(fleet: &Fleet) -> Vec<Place<'_>> {
     let mut places = Vec::new();
@@ -93,7 +104,8 @@ impl<'a> Scene<'a> {
         if on_nodes.is_empty() {
             return Err(words::no_gpu(group));
         }
-        let once = self.keep(on_nodes, |p| p.node.access != Access::Twice);
+        // What runs on a node whose GPUs came to be published twice keeps its device.
+        let once = self.keep(on_nodes, |p| p.node.access != Access::Twice || self.has_hold(group, p));
         if once.is_empty() {
             return Err(words::published_twice(group));
         }
@@ -146,7 +158,7 @@ impl<'a> Scene<'a> {
         let places = self.keep(0..self.places.len(), |p| {
             p.index.is_some()
                 && !p.node.usable
-                && !matches!(p.node.access, Access::None | Access::Twice)
+                && (!matches!(p.node.access, Access::None | Access::Twice) || self.has_hold(group, p))
                 && matching.contains_key(p.id.node.as_str())
                 && group.roles.iter().all(|m| self.is_chosen(group, &m.role.placement, p))
                 && p.memory >= group.largest().total
@@ -221,6 +233,11 @@ impl<'a> Scene<'a> {
         let Holder::Slots { cluster, slots } = place.holder else { return self.serves(group, place) };
         let name = &self.intent.cluster.name;
         is_same(cluster, &self.intent.cluster) && group.parts.iter().any(|p| slots.contains(&p.slot(name, &place.id)))
+    }
+
+    /// Whether this cluster holds the device for one of the group's processes.
+    fn has_hold(&self, group: &Group<'_>, place: &Place<'_>) -> bool {
+        matches!(place.holder, Holder::Slots { .. }) && self.holds(group, place)
     }
 
     /// Whether the live layout says that a role of the group sits on the device.

@@ -67,3 +67,18 @@ fn once_its_worker_has_ended_a_role_waits_for_the_device() {
     let plan = plan(&wish, &gone, at(NOON));
     assert!(plan.slots.is_empty() && plan.waiting().count() == 2, "{:?}", plan.roles);
 }
+
+#[test]
+fn who_runs_stays_while_its_gpus_are_published_twice_and_nobody_new_comes() {
+    let (wish, there, day) = settled();
+    let mut twice = there.clone();
+    twice.nodes.get_mut("redfin").expect("redfin").access = Access::Twice;
+    let now = plan(&wish, &twice, at(NOON));
+    assert_eq!((&now.slots, &now.roles), (&day.slots, &day.roles));
+    let told: Vec<_> = now.advice.iter().filter(|a| a.code == "GpuPublishedTwice").collect();
+    assert_eq!(told.len(), 2, "{:?}", now.advice);
+    let mut newcomer = intent(&[("late", role(Layer::Conscious, "resonance"))]);
+    newcomer.cluster = cluster("other", 2_000);
+    let plan = plan(&newcomer, &twice, at(NOON));
+    assert!(plan.slots.is_empty(), "{:?}", plan.slots);
+}

@@ -1,6 +1,6 @@
 //! Which addresses a download may connect to, and a client that can connect to these only.
 
-use super::transfer::words;
+use super::causes::words;
 use axum::http::Uri;
 use hyper_util::client::proxy::matcher::Matcher;
 use ipnet::IpNet;

@@ -1,6 +1,6 @@
 //! One attempt: ask for what is missing, follow redirects, append what comes.
 
-use super::{Fault, Limit, Order, cache, reach, shown};
+use super::{Fault, Limit, Order, cache, causes::words, reach, shown};
 use reqwest::{
     Response, StatusCode, Url,
     header::{CONTENT_RANGE, LOCATION, RANGE, RETRY_AFTER},
@@ -177,18 +177,6 @@ fn wait(response: &Response, now: SystemTime) -> Option<Duration> {
     }
     let time = httpdate::parse_http_date(text).ok()?;
     Some(time.duration_since(now).unwrap_or(Duration::ZERO))
-}
-
-/// The causes of a fault without its address, whose query may be a secret.
-pub(super) fn words(fault: reqwest::Error) -> String {
-    let fault = fault.without_url();
-    let mut words = fault.to_string();
-    let mut source = std::error::Error::source(&fault);
-    while let Some(cause) = source {
-        words = format!("{words}: {cause}");
-        source = cause.source();
-    }
-    words
 }
 
 #[cfg(test)]
