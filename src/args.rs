@@ -1,5 +1,6 @@
 //! What the operator is told at its start.
 
+use cherokee_daemon::log::Logging;
 use clap::ValueEnum;
 
 /// Arguments of `cherokee operator`; each has an environment variable `CHEROKEE_…` of the same name.
@@ -32,12 +33,12 @@ pub struct Args {
     /// Who this operator is among its like: its pod's name.
     #[arg(long, env = "CHEROKEE_IDENTITY")]
     pub identity: String,
-    /// Address of /healthz, /readyz and /metrics.
-    #[arg(long, env = "CHEROKEE_LISTEN", default_value = "0.0.0.0:8080")]
+    /// Address of /healthz, /readyz and /metrics; `[::]` serves IPv4 and IPv6.
+    #[arg(long, env = "CHEROKEE_LISTEN", default_value = "[::]:8080")]
     pub listen: std::net::SocketAddr,
-    /// How log lines are written.
-    #[arg(long, env = "CHEROKEE_LOG_FORMAT", value_enum, default_value_t = LogFormat::Text)]
-    pub log_format: LogFormat,
+    /// The log.
+    #[command(flatten)]
+    pub log: Logging,
 }
 
 /// Whether nodes with simulated GPUs are used.
@@ -48,15 +49,6 @@ pub enum SimulatedGpus {
     Refuse,
     /// They count as what they say they are.
     Allow,
-}
-
-/// How log lines are written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum LogFormat {
-    /// For people.
-    Text,
-    /// One JSON object a line.
-    Json,
 }
 
 /// What children are made from, beside the resource itself.

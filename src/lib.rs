@@ -18,7 +18,6 @@
 pub mod apply;
 pub mod args;
 mod attempt;
-pub mod clock;
 mod controller;
 pub mod error;
 mod holds;
@@ -35,14 +34,14 @@ mod server;
 mod stage;
 pub mod time;
 
-pub use args::{Args, LogFormat, Settings, SimulatedGpus};
-pub use clock::{Clock, SetClock, SystemClock};
+pub use args::{Args, Settings, SimulatedGpus};
+pub use cherokee_daemon::clock::{self, Clock, SetClock, SystemClock};
 pub use error::Error;
 pub use operator::Operator;
 
 use kube::Client;
 use lease::Elector;
-use std::{io::IsTerminal, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 use tokio::sync::watch;
 
 /// Longest time from a stop signal until the controller is cut off. It ends by itself unless its first list never came.
@@ -50,7 +49,7 @@ const STOP: Duration = Duration::from_secs(2);
 
 /// Runs the operator until `stop`, or until it loses its Lease.
 pub async fn run(args: Args, stop: impl Future<Output = ()>) -> Result<(), Error> {
-    start_log(args.log_format);
+    args.log.start();
     let client = Client::try_default().await.map_err(|error| Error::NoServer(Box::new(error)))?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let elector = Elector::new(client.clone(), &args.lease_namespace, &args.lease_name, &args.identity, clock.clone());
@@ -94,23 +93,5 @@ async fn lead(
     tokio::select! {
         () = controller::run(operator, namespaces, stop, ready) => Ok(()),
         () = elector.keep() => Err(Error::NotLeading),
-    }
-}
-
-fn start_log(format: LogFormat) {
-    let filter = tracing_subscriber::EnvFilter::builder()
-        .with_default_directive(tracing_subscriber::filter::LevelFilter::INFO.into())
-        .from_env_lossy();
-    let log = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr)
-        .with_ansi(std::io::stderr().is_terminal());
-    // A program that holds the operator may have a log of its own.
-    let started = match format {
-        LogFormat::Text => log.try_init(),
-        LogFormat::Json => log.json().try_init(),
-    };
-    if let Err(error) = started {
-        tracing::debug!(%error, "the log is somebody else's");
     }
 }

@@ -1,41 +1,31 @@
-//! `/healthz`, `/readyz` and `/metrics`.
+//! What the operator tells at `/readyz` and `/metrics`.
 
 use crate::{error::Error, metrics::Metrics};
-use axum::{Router, http::StatusCode, http::header::CONTENT_TYPE, response::IntoResponse, routing::get};
-use std::{net::SocketAddr, sync::Arc};
-use tokio::{net::TcpListener, sync::watch};
+use cherokee_daemon::{health, listen};
+use std::{fmt, net::SocketAddr, sync::Arc};
+use tokio::sync::watch;
 
-/// Serves until the future that it returns is dropped. Ready: watching, or waiting to lead.
+/// Serves until the future that it returns is dropped. Ready: watching, or a standby replica.
 pub(crate) async fn serve(
     address: SocketAddr,
     metrics: Arc<Metrics>,
     ready: watch::Receiver<bool>,
 ) -> Result<(), Error> {
     let failed = |source| Error::Listen { address, source };
-    let listener = TcpListener::bind(address).await.map_err(failed)?;
-    axum::serve(listener, router(metrics, ready)).await.map_err(failed)
+    let listener = listen::bind(address).await.map_err(failed)?;
+    health::serve(listener, Arc::new(Health { metrics, ready })).await.map_err(failed)
 }
 
-fn router(metrics: Arc<Metrics>, ready: watch::Receiver<bool>) -> Router {
-    Router::new()
-        .route("/healthz", get(|| async { "ok" }))
-        .route(
-            "/readyz",
-            get(move || {
-                let ready = *ready.borrow();
-                async move {
-                    if ready { (StatusCode::OK, "ok") } else { (StatusCode::SERVICE_UNAVAILABLE, "not watching yet") }
-                }
-            }),
-        )
-        .route("/metrics", get(move || async move { figures(&metrics) }))
+struct Health {
+    metrics: Arc<Metrics>,
+    ready: watch::Receiver<bool>,
 }
 
-fn figures(metrics: &Metrics) -> axum::response::Response {
-    match metrics.text() {
-        Ok(text) => {
-            ([(CONTENT_TYPE, "application/openmetrics-text; version=1.0.0; charset=utf-8")], text).into_response()
-        }
-        Err(_) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
+impl health::Health for Health {
+    fn ready(&self) -> Result<(), &'static str> {
+        if *self.ready.borrow() { Ok(()) } else { Err("not watching yet") }
+    }
+    fn metrics(&self) -> Result<String, fmt::Error> {
+        self.metrics.text()
     }
 }

@@ -17,7 +17,7 @@ const DRAIN_SECONDS: i64 = 5;
 pub(crate) fn deployment(frame: &Frame<'_>, scene: &Scene<'_>) -> Child {
     let memory = &frame.cluster.spec.autonomic.memory.0;
     let mut args = identity(frame, "autonomic");
-    args.push(format!("--listen=0.0.0.0:{PORT}"));
+    args.push(format!("--listen=[::]:{PORT}"));
     let mut container = pod::container(frame, "autonomic", &frame.settings.image, &[]);
     let connection = memory::connect(frame, scene, &mut container, &mut args);
     mount(&mut container, "layout", LAYOUT_FOLDER);

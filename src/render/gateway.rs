@@ -50,7 +50,7 @@ pub(crate) fn deployment(frame: &Frame<'_>, scene: &Scene<'_>) -> Vec<Child> {
     let spec = &frame.cluster.spec;
     let mut args = identity(frame, "gateway");
     args.extend([
-        format!("--listen=0.0.0.0:{PORT}"),
+        format!("--listen=[::]:{PORT}"),
         format!("--pre-stop-seconds={PRE_STOP_SECONDS}"),
         format!("--drain-seconds={DRAIN_SECONDS}"),
     ]);

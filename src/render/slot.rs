@@ -95,7 +95,7 @@ fn worker(frame: &Frame<'_>, scene: &Scene<'_>, slot: &Slot, volumes: &mut Vec<V
     };
     let context = slot.models.iter().filter_map(|m| scene.intent.models.get(m)).map(|m| m.context_tokens).max();
     let mut args = vec![
-        format!("--listen=0.0.0.0:{PORT}"),
+        format!("--listen=[::]:{PORT}"),
         format!("--device={device}"),
         format!("--max-sequences={}", slot.max_sequences),
         format!("--memory-limit-mib={}", slot.memory.total.0),
@@ -145,7 +145,7 @@ fn dream(frame: &Frame<'_>, scene: &Scene<'_>, slot: &str, volumes: &mut Vec<Val
     args.extend([
         format!("--slot={slot}"),
         format!("--worker-url=http://127.0.0.1:{PORT}"),
-        format!("--listen=0.0.0.0:{DREAM_PORT}"),
+        format!("--listen=[::]:{DREAM_PORT}"),
     ]);
     let mut container = pod::container(frame, "dream", &frame.settings.image, &[]);
     let connection = memory::connect(frame, scene, &mut container, &mut args);

@@ -236,6 +236,16 @@ fn a_worker_is_told_what_it_computes_on() {
 }
 
 #[test]
+fn every_program_is_told_to_listen_on_ipv6_and_ipv4() {
+    let desired = rendered(&cluster(&json!({})), Access::Dra, true);
+    let text: Vec<_> = all(&desired).into_iter().map(|child| child.body.to_string()).collect();
+    let told: Vec<_> =
+        text.iter().flat_map(|body| body.split('"')).filter(|arg| arg.starts_with("--listen=")).collect();
+    assert!(told.len() >= 4, "gateway, autonomic, workers and dream: {told:?}");
+    assert!(told.iter().all(|arg| arg.starts_with("--listen=[::]:")), "{told:?}");
+}
+
+#[test]
 fn a_gateway_that_ends_has_more_time_than_its_workers_need() {
     let desired = rendered(&cluster(&json!({"workers": {"drain": "10s"}})), Access::Dra, false);
     let pod = &find(&desired, Kind::Deployment, "herd-gateway")["spec"]["template"]["spec"];

@@ -45,7 +45,7 @@ pub struct Args {
     #[arg(long, env = "CHEROKEE_REDIS_PASSWORD_FILE")]
     pub redis_password_file: Option<PathBuf>,
     /// Address of /healthz, /readyz and /metrics.
-    #[arg(long, env = "CHEROKEE_LISTEN", default_value = "0.0.0.0:8080")]
+    #[arg(long, env = "CHEROKEE_LISTEN", default_value = "[::]:8080")]
     pub listen: SocketAddr,
     /// Seconds between two ticks.
     #[arg(long, env = "CHEROKEE_TICK_SECONDS", default_value_t = 5, value_parser = clap::value_parser!(u64).range(1..=3600))]

@@ -91,10 +91,9 @@ impl Metrics {
     }
 
     /// The page of `/metrics`.
-    pub(crate) fn page(&self) -> String {
+    pub(crate) fn page(&self) -> Result<String, std::fmt::Error> {
         let mut page = String::new();
-        // Writing to a string does not fail.
-        encode(&mut page, &self.registry).ok();
-        page
+        encode(&mut page, &self.registry)?;
+        Ok(page)
     }
 }

@@ -2,9 +2,9 @@
 //! it is the plugin of kubectl, also as `cherokee kubectl`.
 
 mod kubectl;
-mod log;
 mod signals;
 
+use cherokee_daemon::log::Logging;
 use clap::{Parser, Subcommand};
 use signals::Stop;
 use std::{error::Error, ffi::OsString, path::Path, process::ExitCode};
@@ -26,21 +26,21 @@ enum Program {
         #[command(flatten)]
         args: cherokee_gateway::Args,
         #[command(flatten)]
-        log: log::Logging,
+        log: Logging,
     },
     /// Tend the muscle memory of one CherokeeCluster
     Autonomic {
         #[command(flatten)]
         args: cherokee_autonomic::Args,
         #[command(flatten)]
-        log: log::Logging,
+        log: Logging,
     },
     /// Dream beside a worker
     Dream {
         #[command(flatten)]
         args: cherokee_dream::Args,
         #[command(flatten)]
-        log: log::Logging,
+        log: Logging,
     },
     /// What kubectl-cherokee does
     Kubectl(kubectl::Args),

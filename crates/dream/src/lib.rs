@@ -44,7 +44,7 @@ pub struct Args {
     #[arg(long, env = "CHEROKEE_REDIS_PASSWORD_FILE")]
     pub redis_password_file: Option<PathBuf>,
     /// Address of /healthz, /readyz and /metrics.
-    #[arg(long, env = "CHEROKEE_LISTEN", default_value = "0.0.0.0:8081")]
+    #[arg(long, env = "CHEROKEE_LISTEN", default_value = "[::]:8081")]
     pub listen: SocketAddr,
     /// Most items of one night.
     #[arg(long, env = "CHEROKEE_MAX_ITEMS", default_value_t = 500)]

@@ -7,7 +7,7 @@ use std::{fs, io, net::SocketAddr, path::PathBuf, time::Duration};
 #[derive(clap::Args, Clone)]
 pub struct Args {
     /// Address to listen on
-    #[arg(long, env = "CHEROKEE_LISTEN", default_value = "0.0.0.0:8080")]
+    #[arg(long, env = "CHEROKEE_LISTEN", default_value = "[::]:8080")]
     pub listen: SocketAddr,
     /// Namespace of the CherokeeCluster
     #[arg(long, env = "CHEROKEE_NAMESPACE", default_value = "default")]

@@ -37,6 +37,7 @@ pub use gateway::Gateway;
 
 use admission::{Admission, BODIES_BYTES};
 use auth::Door;
+use cherokee_daemon::listen;
 use dispatch::Dispatcher;
 use endpoints::Endpoints;
 use layout_source::Layouts;
@@ -52,7 +53,7 @@ use std::{
     },
     time::Duration,
 };
-use tokio::{net::TcpListener, sync::watch};
+use tokio::sync::watch;
 use upstream::{Limits, Upstream};
 
 /// Why the gateway did not start, or stopped.
@@ -79,7 +80,7 @@ pub async fn run(args: Args, stop: impl Future<Output = ()> + Send + 'static) ->
         drain: Duration::from_secs(args.drain_seconds),
     };
     let gateway = Arc::new(build(&args).await?);
-    let listener = TcpListener::bind(args.listen).await.map_err(|error| Error::Listen(args.listen, error))?;
+    let listener = listen::bind(args.listen).await.map_err(|error| Error::Listen(args.listen, error))?;
     tracing::info!(listen = %args.listen, cluster = args.cluster, namespace = args.namespace, "gateway serves");
     server::serve(listener, gateway, ending, stop).await.map_err(Error::Serve)
 }

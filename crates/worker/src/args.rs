@@ -78,7 +78,7 @@ pub struct Args {
     pub model_allow_hosts: Vec<Host>,
 
     /// Address to serve on.
-    #[arg(long, env = "CHEROKEE_LISTEN", default_value = "0.0.0.0:8000")]
+    #[arg(long, env = "CHEROKEE_LISTEN", default_value = "[::]:8000")]
     pub listen: SocketAddr,
 
     /// Device to compute on. `gpu` without a GPU ends with exit code 3.

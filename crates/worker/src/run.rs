@@ -11,11 +11,11 @@ use crate::{
     sources::{self, Source},
 };
 use axum::serve::ListenerExt;
+use cherokee_daemon::listen;
 use cherokee_engine::{Compute, Engine, Options};
 use cherokee_wire::worker::Download;
 use std::{convert::Infallible, path::Path, sync::Arc, time::Duration};
 use tokio::{
-    net::TcpListener,
     signal::unix::{SignalKind, signal},
     time::timeout,
 };
@@ -34,7 +34,7 @@ pub async fn run(args: &Args) -> Result<(), Fault> {
     // The HTTP client has none of its own. An error means that there is one already.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let listener =
-        TcpListener::bind(args.listen).await.map_err(|fault| Fault::Listen(format!("{}: {fault}", args.listen)))?;
+        listen::bind(args.listen).await.map_err(|fault| Fault::Listen(format!("{}: {fault}", args.listen)))?;
     let address = listener.local_addr().map_err(|fault| Fault::Listen(fault.to_string()))?;
     tracing::info!(%address, "listening");
     let listener = listener.tap_io(|stream| {

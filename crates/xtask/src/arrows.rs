@@ -27,24 +27,30 @@ const ROOMS: &[Room] = &[
     },
     Room {
         package: "cherokee-gateway",
-        may: &["cherokee-api", "cherokee-wire", "cherokee-memory"],
+        may: &["cherokee-daemon", "cherokee-api", "cherokee-wire", "cherokee-memory"],
         never: &["redis", "candle-core", "candle-nn"],
     },
+    // What every program has; it knows nothing of the product.
+    Room { package: "cherokee-daemon", may: &[], never: &["kube", "k8s-openapi", "redis", "reqwest"] },
     Room { package: "cherokee-engine", may: &[], never: &["kube", "k8s-openapi", "axum", "hyper", "reqwest"] },
-    Room { package: "cherokee-worker", may: &["cherokee-engine", "cherokee-wire"], never: KUBERNETES },
+    Room {
+        package: "cherokee-worker",
+        may: &["cherokee-daemon", "cherokee-engine", "cherokee-wire"],
+        never: KUBERNETES,
+    },
     Room {
         package: "cherokee-dream",
-        may: &["cherokee-wire", "cherokee-memory"],
+        may: &["cherokee-daemon", "cherokee-wire", "cherokee-memory"],
         never: &["kube", "k8s-openapi", "redis"],
     },
     Room {
         package: "cherokee-autonomic",
-        may: &["cherokee-api", "cherokee-wire", "cherokee-memory"],
+        may: &["cherokee-daemon", "cherokee-api", "cherokee-wire", "cherokee-memory"],
         never: &["redis"],
     },
     Room {
         package: "cherokee-operator",
-        may: &["cherokee-api", "cherokee-plan", "cherokee-wire"],
+        may: &["cherokee-daemon", "cherokee-api", "cherokee-plan", "cherokee-wire"],
         never: &["redis", "candle-core"],
     },
     Room {
@@ -53,6 +59,7 @@ const ROOMS: &[Room] = &[
             "cherokee-api",
             "cherokee-plan",
             "cherokee-wire",
+            "cherokee-daemon",
             "cherokee-operator",
             "cherokee-gateway",
             "cherokee-dream",
