@@ -146,6 +146,10 @@ async fn annotate(server: &Server, wake: &Wake) -> Result<(), Fault> {
     let interval = wake.from.as_ref().zip(wake.until.as_ref()).map(|(from, until)| format!("{from}/{until}"));
     let patch = json!({"metadata": {"annotations": {format!("{WAKE_PREFIX}{}", wake.role): interval}}});
     let api: Api<CherokeeCluster> = server.clusters();
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the user's own write: a wake is an annotation of the CherokeeCluster"
+    )]
     api.patch_metadata(&wake.cluster, &PatchParams::default(), &Patch::Merge(&patch)).await?;
     Ok(())
 }
