@@ -102,6 +102,8 @@ pub enum Activation {
 #[serde(rename_all = "camelCase")]
 pub struct Window {
     /// Start as a cron line of five fields, minute and hour as plain numbers: `0 2 * * *`, `30 22 * * MON-FRI`.
+    /// With both a day of month and a weekday, either is enough: `0 2 1-7 * MON` starts on days 1 to 7 and on every Monday.
+    /// Write weekdays over the end of the week as a list: `FRI,SAT,SUN,MON`.
     #[schemars(
         length(min = 9, max = 100),
         regex(pattern = r"^[0-9]{1,2} [0-9]{1,2} [0-9*,/\-]+ [0-9A-Za-z*,/\-]+ [0-9A-Za-z*,/\-]+$")

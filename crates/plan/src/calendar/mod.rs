@@ -8,6 +8,7 @@ mod cycle;
 mod local;
 #[cfg(test)]
 mod tests;
+mod weekdays;
 
 pub use cycle::{gaps_of_a_week, meet};
 
@@ -36,6 +37,16 @@ pub enum ScheduleError {
         schedule: String,
         /// What the parser says.
         fault: String,
+    },
+    /// A range of weekdays runs over the end of the week.
+    #[error("`{schedule}` has the weekdays `{range}`, a range over the end of the week: list the days, as `{days}`")]
+    WeekdaysWrap {
+        /// The line.
+        schedule: String,
+        /// The range.
+        range: String,
+        /// The same days as a list.
+        days: String,
     },
     /// Minute or hour is a list, a range or a star.
     #[error(
@@ -69,12 +80,12 @@ pub fn check_schedule(schedule: &str) -> Result<(), ScheduleError> {
 }
 
 fn parse(schedule: &str) -> Result<Cron, ScheduleError> {
-    CronParser::builder()
-        .seconds(Seconds::Disallowed)
-        .year(Year::Disallowed)
-        .build()
-        .parse(schedule)
-        .map_err(|e| ScheduleError::Unreadable { schedule: schedule.into(), fault: e.to_string() })
+    CronParser::builder().seconds(Seconds::Disallowed).year(Year::Disallowed).build().parse(schedule).map_err(|e| {
+        match weekdays::wrapped(schedule) {
+            Some((range, days)) => ScheduleError::WeekdaysWrap { schedule: schedule.into(), range, days },
+            None => ScheduleError::Unreadable { schedule: schedule.into(), fault: e.to_string() },
+        }
+    })
 }
 
 /// Whether a role is awake, and when that ends.

@@ -163,6 +163,25 @@ fn a_schedule_is_five_fields_with_one_start_on_a_date_that_exists() {
 }
 
 #[test]
+fn weekdays_over_the_end_of_the_week_are_refused_with_the_list_to_write() {
+    for (range, list) in
+        [("FRI-MON", "FRI,SAT,SUN,MON"), ("6-0", "SAT,SUN"), ("sat-mon", "SAT,SUN,MON"), ("WED,5-1/2", "FRI,SUN")]
+    {
+        let refusal = check_schedule(&format!("0 12 * * {range}")).expect_err(range).to_string();
+        assert!(refusal.ends_with(&format!("list the days, as `{list}`")), "{range}: {refusal}");
+        assert_eq!(check_schedule(&format!("0 12 * * {list}")), Ok(()), "{list}");
+    }
+    assert!(matches!(check_schedule("61 12 * * MON-FRI"), Err(ScheduleError::Unreadable { .. })));
+}
+
+#[test]
+fn a_day_of_month_and_a_weekday_are_joined_by_or() {
+    let either = windows(&[("0 2 1-7 * MON", 60)]);
+    let awake = |day: u32| state(&either, &[], chrono_tz::UTC, at(&format!("2026-12-{day:02}T02:30:00Z"))).awake;
+    assert_eq!((1..=31).filter(|d| awake(*d)).collect::<Vec<_>>(), [1, 2, 3, 4, 5, 6, 7, 14, 21, 28]);
+}
+
+#[test]
 fn calendars_that_touch_do_not_meet() {
     let day = windows(&[("0 6 * * *", 16 * 60)]);
     assert!(!meet(&day, &windows(&[("0 2 * * *", 240)])));
