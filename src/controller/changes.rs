@@ -1,6 +1,6 @@
 //! Watches that recover each by itself, and thinned ones of the whole cluster: heartbeats and the like wake nobody.
 
-use crate::observe::fleet::ended;
+use crate::observe::requests::ended;
 use cherokee_api::{GpuHold, names::label};
 use futures::{Stream, StreamExt, future};
 use k8s_openapi::api::{

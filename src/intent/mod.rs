@@ -74,7 +74,7 @@ pub fn understand(
     now: DateTime<Utc>,
 ) -> Result<Understood, Refusal> {
     let spec = &cluster.spec;
-    let id = observe::holds::cluster_id(&cluster.metadata);
+    let id = observe::cluster_id(&cluster.metadata);
     check::later(spec)?;
     let strategy = strategy::decide(cluster, devices_free_for(fleet, &id))?;
     let roles = if spec.roles.is_empty() { strategy::roles(strategy, &spec.models) } else { spec.roles.clone() };

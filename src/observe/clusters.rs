@@ -1,10 +1,10 @@
 //! All CherokeeClusters as far as one cluster's pass needs the others: read leniently, because one that this version cannot
 //! read keeps its devices too.
 
-use super::holds::cluster_id;
+use crate::time;
 use cherokee_api::accelerator::Accelerator;
 use cherokee_plan::{CPU, ClusterId, DeviceId};
-use kube::api::DynamicObject;
+use kube::{api::DynamicObject, core::ObjectMeta};
 use serde_json::Value;
 use std::collections::BTreeSet;
 
@@ -40,6 +40,16 @@ impl Known {
             class: text("/spec/accelerator/deviceClassName").unwrap_or(standard.device_class_name),
             resource: text("/spec/accelerator/resourceName").unwrap_or(standard.resource_name),
         }
+    }
+}
+
+/// A cluster's place in the queue, from its metadata.
+pub fn cluster_id(meta: &ObjectMeta) -> ClusterId {
+    ClusterId {
+        created: meta.creation_timestamp.as_ref().map(time::from_k8s).unwrap_or_default(),
+        uid: meta.uid.clone().unwrap_or_default(),
+        namespace: meta.namespace.clone().unwrap_or_default(),
+        name: meta.name.clone().unwrap_or_default(),
     }
 }
 

@@ -1,48 +1,13 @@
 //! The fleet as the planner sees it: made from what the API server listed, by a pure function.
 
-use super::clusters::Known;
-use super::{holds::Holds, nodes, slices};
+use super::{holds::Holds, nodes, slices, sources::Sources};
 use cherokee_api::{
-    GpuHold,
     accelerator::{Accelerator, Access as Wanted},
     names::label,
 };
 use cherokee_plan::{Access, CPU, Device, DeviceId, Fleet, Holder, Mib, Node as Planned};
-use k8s_openapi::api::{
-    apps::v1::Deployment,
-    core::v1::{Node, Pod, Toleration},
-    resource::v1::{DeviceClass, ResourceClaim, ResourceSlice},
-};
+use k8s_openapi::api::core::v1::Toleration;
 use std::collections::BTreeMap;
-
-/// What was listed, cluster-wide.
-#[derive(Clone, Debug, Default)]
-pub struct Sources {
-    /// All nodes.
-    pub nodes: Vec<Node>,
-    /// All ResourceSlices.
-    pub slices: Vec<ResourceSlice>,
-    /// All DeviceClasses.
-    pub classes: Vec<DeviceClass>,
-    /// All ResourceClaims.
-    pub claims: Vec<ResourceClaim>,
-    /// Pods that may use the extended resource; empty where no node offers it.
-    pub pods: Vec<Pod>,
-    /// Slot Deployments: of a device that its node offers no more they tell whether a worker still runs there.
-    pub slots: Vec<Deployment>,
-    /// All holds; none if their API is missing, which does not mean that all devices are free.
-    pub holds: Option<Vec<GpuHold>>,
-    /// All CherokeeClusters by UID.
-    pub clusters: BTreeMap<String, Known>,
-}
-
-impl Sources {
-    /// The DRA driver that a DeviceClass stands for.
-    pub(crate) fn driver(&self, class: &str) -> String {
-        let found = self.classes.iter().find(|c| c.metadata.name.as_deref() == Some(class));
-        slices::driver_of(found, class)
-    }
-}
 
 /// Nodes, their devices, how pods get them and who holds them.
 ///
@@ -174,24 +139,6 @@ fn take_last(devices: &mut [Device], count: usize) {
     for device in devices.iter_mut().rev().filter(|device| device.holder == Holder::Free).take(count) {
         device.holder = Holder::Foreign;
     }
-}
-
-/// Whether a pod runs no more and never will.
-pub(crate) fn ended(pod: &Pod) -> bool {
-    matches!(pod.status.as_ref().and_then(|s| s.phase.as_deref()), Some("Succeeded" | "Failed"))
-}
-
-/// How many of an extended resource a pod has; none once it has ended.
-pub(crate) fn requested(pod: &Pod, resource: &str) -> u64 {
-    let (Some(spec), false) = (pod.spec.as_ref(), ended(pod)) else { return 0 };
-    let of = |containers: &[k8s_openapi::api::core::v1::Container]| -> Vec<u64> {
-        containers
-            .iter()
-            .filter_map(|c| crate::quantity::bytes(&c.resources.as_ref()?.limits.as_ref()?.get(resource)?.0))
-            .collect()
-    };
-    let starting = of(spec.init_containers.as_deref().unwrap_or_default()).into_iter().max().unwrap_or(0);
-    of(&spec.containers).into_iter().sum::<u64>().max(starting)
 }
 
 #[cfg(test)]

@@ -1,5 +1,11 @@
-use super::*;
+use super::{super::requests::ended, *};
+use cherokee_api::GpuHold;
 use cherokee_api::hold::HeldDevice;
+use k8s_openapi::api::{
+    apps::v1::Deployment,
+    core::v1::{Node, Pod},
+    resource::v1::ResourceSlice,
+};
 use serde_json::json;
 
 fn node(name: &str, gpus: Option<u32>) -> Node {

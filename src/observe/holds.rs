@@ -2,14 +2,15 @@
 //! decide nothing about other clusters here.
 
 use super::{
-    fleet::{Sources, ended, requested},
+    requests::{ended, requested},
     slices,
+    sources::Sources,
 };
 use crate::time;
 use cherokee_api::{GpuHold, hold::HeldDevice, names::label};
 use cherokee_plan::{ClusterId, DeviceId, Holder};
 use k8s_openapi::api::{core::v1::Pod, resource::v1::ResourceClaim};
-use kube::{ResourceExt, core::ObjectMeta};
+use kube::ResourceExt;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Devices that CherokeeClusters hold.
@@ -181,14 +182,4 @@ pub(crate) fn bound(cluster: &ClusterId, driver: &str, sources: &Sources) -> BTr
         .filter(|(_, d)| given.contains(&(d.pool.clone(), d.name.clone())))
         .map(|(node, d)| DeviceId { node, uuid: d.device.uuid })
         .collect()
-}
-
-/// A cluster's place in the queue, from its metadata.
-pub fn cluster_id(meta: &ObjectMeta) -> ClusterId {
-    ClusterId {
-        created: meta.creation_timestamp.as_ref().map(time::from_k8s).unwrap_or_default(),
-        uid: meta.uid.clone().unwrap_or_default(),
-        namespace: meta.namespace.clone().unwrap_or_default(),
-        name: meta.name.clone().unwrap_or_default(),
-    }
 }

@@ -6,13 +6,15 @@ pub mod fleet;
 pub(crate) mod holds;
 pub(crate) mod live;
 mod nodes;
+pub(crate) mod requests;
 mod slices;
+mod sources;
 pub(crate) mod trouble;
 
-pub use clusters::Known;
-pub use fleet::{Sources, fleet};
-pub use holds::cluster_id;
+pub use clusters::{Known, cluster_id};
+pub use fleet::fleet;
 pub use live::Live;
+pub use sources::Sources;
 pub use trouble::Trouble;
 
 use crate::{
@@ -186,7 +188,7 @@ async fn own_pods(client: &Client, namespace: &str, name: &str) -> Result<Vec<Po
     let list = Api::<Pod>::namespaced(client.clone(), namespace).list(&params).await;
     let mut pods = list.doing(format!("list pods in namespace `{namespace}`"))?.items;
     // An evicted pod stays as a record for long, and runs nothing.
-    pods.retain(|pod| !fleet::ended(pod));
+    pods.retain(|pod| !requests::ended(pod));
     Ok(pods)
 }
 

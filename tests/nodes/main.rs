@@ -10,6 +10,7 @@ mod clusters;
 mod command;
 mod device_plugin;
 mod faults;
+mod holds;
 mod layout;
 mod openai;
 mod refusals;

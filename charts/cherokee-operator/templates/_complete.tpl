@@ -11,6 +11,7 @@ The list is every value with a default other than empty; `make check` removes ea
     "replicas"
     "log.format"
     "log.level"
+    "listen"
     "resources"
     "serviceAccount.create"
     "rbac.create"

@@ -19,12 +19,12 @@ const HASH_DIGITS: usize = 16;
     kind = "GpuHold",
     derive = "PartialEq",
     doc = "Says which CherokeeCluster holds a GPU. Written by the operator only; its name is that of the device, so that a second holder is refused.",
-    printcolumn(name = "Node", type_ = "string", json_path = ".spec.device.node"),
-    printcolumn(name = "UUID", type_ = "string", json_path = ".spec.device.uuid"),
-    printcolumn(name = "Ordinal", type_ = "integer", json_path = ".spec.device.ordinal"),
-    printcolumn(name = "Namespace", type_ = "string", json_path = ".spec.holder.namespace"),
-    printcolumn(name = "Cluster", type_ = "string", json_path = ".spec.holder.name"),
-    printcolumn(name = "Since", type_ = "date", json_path = ".spec.since")
+    printcolumn = r#"{"name":"Node","type":"string","jsonPath":".spec.device.node"}"#,
+    printcolumn = r#"{"name":"UUID","type":"string","jsonPath":".spec.device.uuid"}"#,
+    printcolumn = r#"{"name":"Ordinal","type":"integer","jsonPath":".spec.device.ordinal"}"#,
+    printcolumn = r#"{"name":"Namespace","type":"string","jsonPath":".spec.holder.namespace"}"#,
+    printcolumn = r#"{"name":"Cluster","type":"string","jsonPath":".spec.holder.name"}"#,
+    printcolumn = r#"{"name":"Since","type":"date","jsonPath":".spec.since"}"#
 )]
 #[serde(rename_all = "camelCase")]
 pub struct GpuHoldSpec {

@@ -123,7 +123,7 @@ pub mod reason {
     pub const DELETED: &str = "Deleted";
     /// The worker found no GPU.
     pub const NO_GPU: &str = "NoGpu";
-    /// The API of GpuHolds is missing, so no GPU can be taken.
+    /// The API of `GpuHold` is missing, so no GPU can be taken.
     pub const HOLDS_MISSING: &str = "HoldsMissing";
     /// Some node's GPUs are simulated.
     pub const SIMULATED_GPUS: &str = "SimulatedGpus";

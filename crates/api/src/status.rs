@@ -12,8 +12,8 @@ pub struct CherokeeClusterStatus {
     /// Generation of the spec that this status describes.
     #[serde(default)]
     pub observed_generation: i64,
-    /// Version of the rules by which GPUs were taken when this status was written. Absent: an operator without GpuHolds wrote
-    /// it.
+    /// Version of the rules by which GPUs were taken when this status was written. Absent: an operator without
+    /// `GpuHold` wrote it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub plan_version: Option<i64>,
     /// Strategy in force; with `spec.strategy: Auto` the one that was decided.

@@ -17,6 +17,7 @@ const ORDER: &[&[&str]] = &[
     &["intent"],
     &["stage"],
     &["render"],
+    &["holds"],
     &["apply"],
     &["report"],
     &["attempt", "controller", "operator", "reconcile"],

@@ -6,6 +6,7 @@
 //! The limits of the cluster's admin are enforced here: [`Rules`] on each address that is connected to, [`Order::max_bytes`]
 //! and [`Order::cache_max_bytes`] on each byte that is written, and the origin that may get the token.
 
+mod causes;
 mod fault;
 mod patience;
 mod reach;
