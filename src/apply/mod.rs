@@ -1,26 +1,28 @@
 //! The only writer of children: server-side apply under one field manager, what is there already left alone, orphans
 //! removed. Nothing is written unless this operator leads.
 
+mod own;
 mod prune;
+mod refused;
 mod rollout;
 pub(crate) mod subset;
+mod write;
+
+pub use refused::Refused;
 
 use crate::{
-    error::{Doing, Error},
+    error::Error,
     lease::Leadership,
     observe::Live,
-    render::{self, Child, Desired, Kind, Password},
+    render::{Child, Desired, Kind},
 };
 use cherokee_api::{CherokeeCluster, names};
 use chrono::{DateTime, Utc};
-use k8s_openapi::api::core::v1::{Pod, Secret};
-use kube::{
-    Api, Client, ResourceExt,
-    api::{DeleteParams, DynamicObject, Patch, PatchParams, PostParams, Preconditions, ValidationDirective},
-};
+use k8s_openapi::api::core::v1::Pod;
+use kube::{Client, ResourceExt};
 use rollout::Step;
-use serde_json::{Value, json};
-use std::collections::BTreeSet;
+use serde_json::Value;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// What was written. The fields are private, so only this module makes one: a report without an apply does not compile.
 pub struct Applied {
@@ -28,21 +30,9 @@ pub struct Applied {
     created: Vec<(Kind, String)>,
     deleted: Vec<(Kind, String)>,
     refused: Vec<Refused>,
-    later: BTreeSet<String>,
+    later: BTreeMap<String, Option<String>>,
+    unowned: Vec<String>,
     waiting: bool,
-}
-
-/// A child that the API server would not take; the others were applied.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Refused {
-    /// Kind of the child.
-    pub kind: Kind,
-    /// Name of the child.
-    pub name: String,
-    /// Reason of the condition.
-    pub reason: &'static str,
-    /// What the API server said, and what to do.
-    pub message: String,
 }
 
 impl Applied {
@@ -58,13 +48,17 @@ impl Applied {
     pub fn deleted(&self) -> &[(Kind, String)] {
         &self.deleted
     }
-    /// What was refused.
+    /// Children that are not as they should be: refused by the API server, another's, or being deleted.
     pub fn refused(&self) -> &[Refused] {
         &self.refused
     }
-    /// Slots whose change waits for another slot.
-    pub fn later(&self) -> &BTreeSet<String> {
+    /// Slots whose change waits, each with the slot that it waits for where that is one.
+    pub fn later(&self) -> &BTreeMap<String, Option<String>> {
         &self.later
+    }
+    /// Objects with our labels that nobody owns and that have no place in this cluster, as "Service `x`".
+    pub fn unowned(&self) -> &[String] {
+        &self.unowned
     }
     /// Something waits for another child to get ready or to end.
     pub fn waiting(&self) -> bool {
@@ -90,7 +84,8 @@ impl<'a> Writer<'a> {
             created: Vec::new(),
             deleted: Vec::new(),
             refused: Vec::new(),
-            later: BTreeSet::new(),
+            later: BTreeMap::new(),
+            unowned: Vec::new(),
             waiting: false,
         };
         Self { client, leadership, cluster, namespace, applied }
@@ -115,19 +110,19 @@ impl<'a> Writer<'a> {
         self.put_all(&front).await?;
         self.put_all(&claims).await?;
         // Last, because their pods need all of the above.
-        let steps = rollout::steps(&workers, &self.applied.live, now);
-        for (child, step) in workers.iter().zip(steps) {
+        let rollout = rollout::plan(&workers, &self.applied.live, pods, now);
+        for (child, step) in workers.iter().zip(&rollout.steps) {
             match step {
-                Step::Keep => {}
-                Step::Write => self.put(child).await?,
+                // Also what is as it should be: it may be another's by now, or be being deleted.
+                Step::Keep | Step::Write => self.put(child).await?,
                 Step::Later => {
                     self.applied.waiting = true;
-                    self.applied.later.insert(child.name.clone());
+                    self.applied.later.insert(child.name.clone(), rollout.ahead.clone());
                 }
             }
         }
         self.applied.waiting |= !held.is_empty();
-        self.applied.later.extend(held);
+        self.applied.later.extend(held.into_iter().map(|slot| (slot, rollout.ahead.clone())));
         self.prune(&keep, pods).await?;
         Ok(self.applied)
     }
@@ -149,160 +144,4 @@ impl<'a> Writer<'a> {
         }
         Ok(())
     }
-
-    /// Applies one child unless it is as it should be. A refusal is noted and does not stop the others.
-    async fn put(&mut self, child: &Child) -> Result<(), Error> {
-        let found = self.applied.live.get(child.kind, &child.name);
-        if found.is_some_and(|found| subset::contains(found, &child.body)) {
-            return Ok(());
-        }
-        let new = found.is_none();
-        if new && self.belongs_to_another(child).await? {
-            self.refuse(
-                child,
-                names::reason::REFUSED,
-                format!("{} `{}` exists and belongs to something else: remove or rename it", child.kind, child.name),
-            );
-            return Ok(());
-        }
-        self.leadership.check()?;
-        let params = PatchParams {
-            field_validation: Some(ValidationDirective::Strict),
-            ..PatchParams::apply(names::FIELD_MANAGER).force()
-        };
-        #[expect(clippy::disallowed_methods, reason = "this is the writer of children")]
-        let answer = self.api(child.kind).patch(&child.name, &params, &Patch::Apply(&child.body)).await;
-        match answer {
-            Ok(object) => {
-                tracing::info!(kind = %child.kind, name = child.name, new, "applied");
-                self.note(child.kind, &child.name, &object, new)
-            }
-            // Invalid, forbidden by a policy or a quota, or refused by an admission webhook.
-            Err(kube::Error::Api(status)) if [400, 403, 422].contains(&status.code) => {
-                let (reason, message) = explain(&status.message);
-                self.refuse(child, reason, format!("{} `{}`: {message}", child.kind, child.name));
-                Ok(())
-            }
-            Err(error) => Err(error).doing(format!("apply {} `{}`", child.kind, child.name)),
-        }
-    }
-
-    /// Creates a child that others write after.
-    async fn create(&mut self, child: &Child) -> Result<(), Error> {
-        if self.applied.live.get(child.kind, &child.name).is_some() {
-            return Ok(());
-        }
-        self.leadership.check()?;
-        let object: DynamicObject =
-            serde_json::from_value(child.body.clone()).map_err(|source| Error::Document { what: "a child", source })?;
-        #[expect(clippy::disallowed_methods, reason = "this is the writer of children")]
-        let answer = self.api(child.kind).create(&PostParams::default(), &object).await;
-        match answer {
-            Ok(object) => self.note(child.kind, &child.name, &object, true),
-            // There already, without our labels: it is kept as it is.
-            Err(kube::Error::Api(status)) if status.code == 409 => Ok(()),
-            Err(error) => Err(error).doing(format!("create {} `{}`", child.kind, child.name)),
-        }
-    }
-
-    /// Stores a new password, once. What is there is kept: it may be in use.
-    async fn store(&mut self, password: &Password) -> Result<(), Error> {
-        self.leadership.check()?;
-        let secret = render::password_secret(&self.namespace, self.cluster, password);
-        let name = secret.name_any();
-        let api: Api<Secret> = Api::namespaced(self.client.clone(), &self.namespace);
-        #[expect(clippy::disallowed_methods, reason = "this is the writer of children")]
-        let answer = api
-            .create(&PostParams { field_manager: Some(names::FIELD_MANAGER.into()), ..PostParams::default() }, &secret)
-            .await;
-        match answer {
-            Ok(_) => Ok(()),
-            // The next pass reads what is there.
-            Err(kube::Error::Api(status)) if status.code == 409 => Err(Error::Raced { secret: name }),
-            Err(error) => Err(error).doing(format!("create Secret `{name}`")),
-        }
-    }
-
-    /// Whether an object of that name is there and another controller's.
-    async fn belongs_to_another(&self, child: &Child) -> Result<bool, Error> {
-        let found = self
-            .api(child.kind)
-            .get_opt(&child.name)
-            .await
-            .doing(format!("look for {} `{}`", child.kind, child.name))?;
-        Ok(found.is_some_and(|object| !self.owns(object.owner_references().iter().map(|o| o.uid.as_str()))))
-    }
-
-    fn owns<'o>(&self, mut owners: impl Iterator<Item = &'o str>) -> bool {
-        owners.any(|uid| Some(uid) == self.cluster.metadata.uid.as_deref())
-    }
-
-    fn refuse(&mut self, child: &Child, reason: &'static str, message: String) {
-        tracing::warn!(kind = %child.kind, name = child.name, message, "refused");
-        self.applied.refused.push(Refused { kind: child.kind, name: child.name.clone(), reason, message });
-    }
-
-    fn note(&mut self, kind: Kind, name: &str, object: &DynamicObject, new: bool) -> Result<(), Error> {
-        let body = serde_json::to_value(object).map_err(|source| Error::Document { what: "a child", source })?;
-        self.applied.live.insert(kind, name, body);
-        if new {
-            self.applied.created.push((kind, name.to_owned()));
-        }
-        Ok(())
-    }
-
-    /// Turns a Deployment off that has no place any more.
-    async fn turn_off(&mut self, name: &str) -> Result<(), Error> {
-        self.leadership.check()?;
-        let patch = Patch::Merge(json!({"spec": {"replicas": 0}}));
-        let params = PatchParams { field_manager: Some(names::FIELD_MANAGER.into()), ..PatchParams::default() };
-        #[expect(clippy::disallowed_methods, reason = "this is the writer of children")]
-        let object = self
-            .api(Kind::Deployment)
-            .patch(name, &params, &patch)
-            .await
-            .doing(format!("turn Deployment `{name}` off"))?;
-        self.note(Kind::Deployment, name, &object, false)
-    }
-
-    /// Deletes a child, if it is still the one that was observed.
-    async fn delete(&mut self, kind: Kind, name: &str, body: &Value) -> Result<(), Error> {
-        self.leadership.check()?;
-        let uid = body.pointer("/metadata/uid").and_then(Value::as_str).map(str::to_owned);
-        let params = DeleteParams::background().preconditions(Preconditions { uid, resource_version: None });
-        #[expect(clippy::disallowed_methods, reason = "this is the writer of children")]
-        let answer = self.api(kind).delete(name, &params).await;
-        match answer {
-            Ok(_) => {
-                tracing::info!(%kind, name, "deleted");
-                self.applied.deleted.push((kind, name.to_owned()));
-            }
-            // Gone already, or another one by now.
-            Err(kube::Error::Api(status)) if status.code == 404 || status.code == 409 => {}
-            Err(error) => return Err(error).doing(format!("delete {kind} `{name}`")),
-        }
-        self.applied.live.remove(kind, name);
-        Ok(())
-    }
-
-    fn api(&self, kind: Kind) -> Api<DynamicObject> {
-        Api::namespaced_with(self.client.clone(), &self.namespace, &kind.resource())
-    }
-}
-
-/// Reason and next step for what the API server would not take.
-fn explain(message: &str) -> (&'static str, String) {
-    if message.contains("must specify a volume type") || message.contains(".image: Forbidden") {
-        let hint = "this cluster has no image volumes: enable the feature gate ImageVolume, or give the model a pvc:// or https:// uri";
-        return (names::reason::REFUSED, format!("{hint} ({message})"));
-    }
-    if message.contains("field is immutable") || message.contains("Forbidden: updates to") {
-        return (
-            names::reason::IMMUTABLE_FIELD,
-            format!(
-                "Kubernetes can't change this in place, so the old value stays: put the spec back, or delete the object ({message})"
-            ),
-        );
-    }
-    (names::reason::REFUSED, message.to_owned())
 }

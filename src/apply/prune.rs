@@ -1,7 +1,10 @@
 //! Children that have no place any more: a slot's Deployment is turned off first and deleted when its pods are gone, and
 //! what its pods need stays as long.
 
-use super::Writer;
+use super::{
+    Writer,
+    own::{self, Owner},
+};
 use crate::{
     error::Error,
     observe::live::{Live, replicas},
@@ -22,20 +25,35 @@ enum Fate {
 }
 
 impl Writer<'_> {
-    /// Removes what is ours and not in `keep`.
+    /// Removes what is ours and not in `keep`. What has our labels and no owner is named, not deleted: it may be a copy.
     pub(super) async fn prune(&mut self, keep: &BTreeSet<(Kind, String)>, pods: &[Pod]) -> Result<(), Error> {
-        let orphans: Vec<_> = self
-            .applied
-            .live
-            .iter()
-            .filter(|(kind, name, body)| !keep.contains(&(*kind, (*name).to_owned())) && self.owns(owners(body)))
-            .map(|(kind, name, body)| (kind, name.to_owned(), body.clone()))
-            .collect();
-        for (kind, name, body) in orphans {
+        let cluster = self.cluster;
+        let extra = self.applied.live.iter().filter(|(kind, name, _)| !keep.contains(&(*kind, (*name).to_owned())));
+        let extra: Vec<_> =
+            extra.map(|(kind, name, body)| (kind, name.to_owned(), body.clone(), own::owner(body, cluster))).collect();
+        for (kind, name, body, owner) in extra {
+            match owner {
+                Owner::Us if own::deleting(&body).is_some() => {
+                    self.applied.waiting = true;
+                    continue;
+                }
+                Owner::Us => {}
+                Owner::Nobody => {
+                    self.applied.unowned.push(format!("{kind} `{name}`"));
+                    continue;
+                }
+                Owner::Another => continue,
+            }
             match fate(kind, &name, &body, &self.applied.live, keep, pods) {
-                Fate::Delete => self.delete(kind, &name, &body).await?,
+                Fate::Delete => {
+                    if kind == Kind::StatefulSet {
+                        // Before the Redis that it belongs to: what is left is tried again with it.
+                        self.forget_password(&body).await?;
+                    }
+                    self.delete(kind, &name, &body).await?;
+                }
                 Fate::TurnOff => {
-                    self.turn_off(&name).await?;
+                    self.turn_off(&name, &body).await?;
                     self.applied.waiting = true;
                 }
                 Fate::Wait => self.applied.waiting = true,
@@ -66,11 +84,6 @@ fn used(live: &Live, slot: &str, template: &str) -> bool {
         .and_then(|d| d.pointer("/spec/template/spec/resourceClaims"))
         .and_then(Value::as_array);
     claims.is_some_and(|all| all.iter().any(|c| c["resourceClaimTemplateName"] == template))
-}
-
-fn owners(body: &Value) -> impl Iterator<Item = &str> {
-    let owners = body.pointer("/metadata/ownerReferences").and_then(Value::as_array);
-    owners.into_iter().flatten().filter_map(|owner| owner["uid"].as_str())
 }
 
 #[cfg(test)]

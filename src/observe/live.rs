@@ -3,10 +3,8 @@
 use crate::{
     error::{Doing, Error},
     render::Kind,
-    time,
 };
 use cherokee_api::names::{self, label};
-use chrono::{DateTime, Utc};
 use futures::future::try_join_all;
 use kube::{
     Api, Client,
@@ -99,12 +97,6 @@ pub(crate) fn ready_of_newest(body: &Value) -> i64 {
 /// A condition of a Deployment.
 pub(crate) fn condition<'a>(body: &'a Value, kind: &str) -> Option<&'a Value> {
     body.pointer("/status/conditions")?.as_array()?.iter().find(|c| c["type"] == kind)
-}
-
-/// Since when a Deployment has had no pod that is ready.
-pub(crate) fn unavailable_since(body: &Value) -> Option<DateTime<Utc>> {
-    let available = condition(body, "Available").filter(|c| c["status"] == "False")?;
-    time::read(available["lastTransitionTime"].as_str()?)
 }
 
 #[cfg(test)]

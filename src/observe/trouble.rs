@@ -32,6 +32,19 @@ pub(crate) fn worst<'a>(pods: impl IntoIterator<Item = &'a Pod>, now: DateTime<U
     pods.into_iter().filter_map(|pod| of_pod(pod, now)).max_by_key(|t| t.terminal)
 }
 
+/// Since when some pods have had none that is ready, as far as those that are there tell: the latest of the moments at which
+/// each was made or stopped being ready.
+pub(crate) fn down_since<'a>(pods: impl IntoIterator<Item = &'a Pod>) -> Option<DateTime<Utc>> {
+    let moment = |pod: &Pod| {
+        let conditions = pod.status.as_ref().and_then(|s| s.conditions.as_ref()).into_iter().flatten();
+        let ready = conditions.into_iter().find(|c| c.type_ == "Ready" && c.status == "False");
+        let stopped = ready.and_then(|c| c.last_transition_time.as_ref()).map(time::from_k8s);
+        pod.creation_timestamp().as_ref().map(time::from_k8s).max(stopped)
+    };
+    let running = pods.into_iter().filter(|pod| pod.metadata.deletion_timestamp.is_none());
+    running.filter_map(moment).max()
+}
+
 fn of_pod(pod: &Pod, now: DateTime<Utc>) -> Option<Trouble> {
     // A pod that is ending has had its say.
     if pod.metadata.deletion_timestamp.is_some() {
@@ -102,11 +115,17 @@ fn failing(name: &str, container: &ContainerStatus, code: i32, cause: &str, word
         return None;
     }
     let terminal = container.restart_count >= RESTARTS;
-    let count = container.restart_count;
+    // The kubelet counts an end only when it starts the container again.
+    let now = container.state.as_ref().is_some_and(|s| s.terminated.is_some());
+    let ends = match (container.restart_count + i32::from(now)).max(1) {
+        1 => "once".to_owned(),
+        2 => "twice".to_owned(),
+        n => format!("{n} times"),
+    };
     Some(match (code, cause) {
         (_, "OOMKilled") => Trouble {
             reason: reason::OUT_OF_MEMORY,
-            message: format!("{name} used more than its memory limit {count} times: raise spec.workers.memory"),
+            message: format!("{name} used more than its memory limit {ends}: raise spec.workers.memory"),
             terminal,
         },
         (EXIT_NO_GPU, _) if container.name == "worker" => {
@@ -114,7 +133,7 @@ fn failing(name: &str, container: &ContainerStatus, code: i32, cause: &str, word
         }
         _ => Trouble {
             reason: reason::POD_FAILING,
-            message: format!("{name} ended with code {code} and was restarted {count} times: {}", cut(words)),
+            message: format!("{name} ended {ends}, last with code {code}: {}", cut(words)),
             terminal,
         },
     })
@@ -191,6 +210,16 @@ mod tests {
         assert_eq!((trouble.reason, trouble.terminal), ("RefusedByApiServer", true));
         assert_eq!(trouble.message, "Deployment `c-1` cannot make its pod: exceeded quota: gpus");
         assert_eq!(of_deployment(&json!({"status": {}})), None);
+    }
+
+    #[test]
+    fn the_first_end_of_a_container_is_counted_as_one() {
+        let killed = json!({"exitCode": 137, "reason": "OOMKilled"});
+        let said = |restarts, state: &str| see(json!({"restartCount": restarts, state: {"terminated": killed}}), 1).2;
+        assert!(said(0, "state").contains("more than its memory limit once"), "{}", said(0, "state"));
+        assert!(said(1, "lastState").contains("limit once") && said(1, "state").contains("limit twice"));
+        let ended = see(json!({"restartCount": 0, "state": {"terminated": {"exitCode": 1, "message": "no"}}}), 1).2;
+        assert_eq!(ended, "container `worker` of pod `p` ended once, last with code 1: no");
     }
 
     #[test]

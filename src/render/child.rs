@@ -98,6 +98,9 @@ pub enum Component {
 }
 
 impl Component {
+    /// All parts.
+    pub const ALL: [Self; 4] = [Self::Worker, Self::Gateway, Self::Autonomic, Self::Memory];
+
     /// The label's value.
     pub fn word(self) -> &'static str {
         match self {

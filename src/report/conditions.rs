@@ -2,11 +2,12 @@
 
 use super::{
     Facts,
+    arrival::{self, count},
     slots::{Seen, UNUSABLE},
 };
 use crate::{
     observe::{
-        live::{ready, ready_of_newest, replicas},
+        live::{ready, replicas},
         trouble::{self, Trouble},
     },
     render::{Component, Kind},
@@ -48,12 +49,28 @@ pub(crate) fn parts(facts: &Facts<'_>, slots: &BTreeMap<String, Seen>) -> Vec<Ve
     vec![
         Verdict::good(condition::ACCEPTED, reason::VALID, "the spec is accepted"),
         placed(facts),
-        workers(facts, slots),
-        cache(facts),
-        daemons(facts),
-        gateway(facts),
+        refused(facts, Component::Worker, condition::WORKERS_READY).unwrap_or_else(|| workers(facts, slots)),
+        refused(facts, Component::Memory, condition::CACHE_READY).unwrap_or_else(|| cache(facts)),
+        refused(facts, Component::Autonomic, condition::DAEMONS_READY).unwrap_or_else(|| daemons(facts)),
+        refused(facts, Component::Gateway, condition::GATEWAY_READY).unwrap_or_else(|| gateway(facts)),
     ]
 }
+
+/// Children of a part that are not as they should be: all are named, the worst first with what was said.
+fn refused(facts: &Facts<'_>, part: Component, kind: &'static str) -> Option<Verdict> {
+    let of_part = || facts.refused.iter().filter(|r| r.part == part);
+    let worst = of_part().find(|r| r.terminal).or_else(|| of_part().next())?;
+    let others: Vec<_> = of_part().filter(|r| r.object != worst.object).map(|r| r.object.as_str()).collect();
+    let mut message: String = worst.message.chars().take(TOLD).collect();
+    if !others.is_empty() {
+        message.push_str("; so are ");
+        message.push_str(&others.join(", "));
+    }
+    Some(Verdict::bad(kind, worst.reason, message, worst.terminal))
+}
+
+/// Most characters of one refusal, so that the names of the other children still fit into the message.
+const TOLD: usize = 600;
 
 fn placed(facts: &Facts<'_>) -> Verdict {
     let waiting: Vec<_> =
@@ -74,11 +91,16 @@ fn placed(facts: &Facts<'_>) -> Verdict {
 fn workers(facts: &Facts<'_>, slots: &BTreeMap<String, Seen>) -> Verdict {
     let kind = condition::WORKERS_READY;
     let wanted: Vec<_> = slots.iter().filter(|(name, _)| facts.plan.slots.get(*name).is_some_and(|s| s.on)).collect();
-    let missing: Vec<_> = wanted.iter().filter(|(_, seen)| !seen.serves()).collect();
+    let is_on = |name: &String| wanted.iter().any(|(on, _)| *on == name);
+    let missing: Vec<_> = slots.iter().filter(|(name, seen)| !seen.arrived || is_on(name) && !seen.serves()).collect();
     if missing.is_empty()
-        && let Some(slot) = facts.later.first()
+        && let Some((slot, ahead)) = facts.later.first_key_value()
     {
-        let message = format!("`{slot}` runs as it was before the last change: slots are changed one after another");
+        let waits = match ahead.as_ref().filter(|ahead| *ahead != slot) {
+            Some(ahead) => format!("it waits until `{ahead}` is ready"),
+            None => "slots are changed one after another".to_owned(),
+        };
+        let message = format!("`{slot}` runs as it was before the last change: {waits}");
         return Verdict::bad(kind, reason::STARTING, message, false);
     }
     if missing.is_empty() {
@@ -158,12 +180,10 @@ fn gateway(facts: &Facts<'_>) -> Verdict {
 
 /// A part is ready when one of its pods is.
 fn part(facts: &Facts<'_>, condition: &'static str, kind: Kind, name: &str, component: Component) -> Verdict {
-    if let Some(refused) = facts.refused.iter().find(|r| r.kind == kind && r.name.starts_with(name)) {
-        return Verdict::bad(condition, refused.reason, refused.message.clone(), true);
-    }
     let live = facts.live.get(kind, name);
-    let (ready, newest, wanted) = live.map_or((0, 0, 1), |body| (ready(body), ready_of_newest(body), replicas(body)));
-    if newest > 0 {
+    let (ready, wanted) = live.map_or((0, 1), |body| (ready(body), replicas(body)));
+    let pending = live.and_then(|body| arrival::pending(kind, name, body));
+    if ready > 0 && pending.is_none() {
         return Verdict::good(condition, reason::READY, format!("{ready} of {wanted} ready"));
     }
     let pods = facts.pods.iter().filter(|p| p.labels().get(label::COMPONENT).is_some_and(|c| c == component.word()));
@@ -171,13 +191,10 @@ fn part(facts: &Facts<'_>, condition: &'static str, kind: Kind, name: &str, comp
     let podless = || live.and_then(trouble::of_deployment);
     match trouble::worst(pods.clone(), facts.now).or_else(lost).or_else(podless) {
         Some(trouble) => Verdict::troubled(condition, &trouble),
-        None if ready > 0 => Verdict::bad(
-            condition,
-            reason::STARTING,
-            format!("{kind} `{name}`: none of {wanted} is of the newest spec"),
-            false,
-        ),
-        None => Verdict::bad(condition, reason::STARTING, format!("{kind} `{name}`: 0 of {wanted} ready"), false),
+        None => {
+            let starting = || format!("{kind} `{name}`: {} of {wanted} is ready", count(ready));
+            Verdict::bad(condition, reason::STARTING, pending.unwrap_or_else(starting), false)
+        }
     }
 }
 
@@ -210,6 +227,10 @@ pub(crate) fn available(facts: &Facts<'_>, slots: &BTreeMap<String, Seen>, parts
     let serves = |name: &str| {
         facts.plan.roles.get(name).is_some_and(|o| o.slots.iter().any(|s| slots.get(s).is_some_and(Seen::serves)))
     };
+    let address = format!("{} `{}`", Kind::Service, child::gateway(&facts.name));
+    if let Some(refused) = facts.refused.iter().find(|r| r.object == address) {
+        return Verdict::bad(kind, refused.reason, refused.message.clone(), refused.terminal);
+    }
     let gateway = facts.live.get(Kind::Deployment, &child::gateway(&facts.name)).map_or(0, ready);
     if gateway == 0
         && let Some(part) = parts.iter().find(|v| v.kind == condition::GATEWAY_READY && !v.good)

@@ -1,6 +1,7 @@
 //! What the user is told: conditions and counters from what was applied, stored once and only if more than time changed;
 //! events after it. Besides `apply` the only writer.
 
+mod arrival;
 mod conditions;
 mod downloads;
 mod events;
@@ -30,7 +31,7 @@ use kube::{
     runtime::events::Recorder,
 };
 use serde_json::json;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 /// What a status is made from.
 pub(crate) struct Facts<'a> {
@@ -46,7 +47,8 @@ pub(crate) struct Facts<'a> {
     pub(crate) live: &'a Live,
     pub(crate) pods: &'a [Pod],
     pub(crate) refused: &'a [Refused],
-    pub(crate) later: &'a BTreeSet<String>,
+    pub(crate) later: &'a BTreeMap<String, Option<String>>,
+    pub(crate) unowned: &'a [String],
     pub(crate) downloads: &'a BTreeMap<String, Option<Download>>,
     pub(crate) missing: &'a [String],
     pub(crate) memory: Option<MemoryReport>,
@@ -104,6 +106,7 @@ impl Reporter<'_> {
             pods: &observed.pods,
             refused: applied.refused(),
             later: applied.later(),
+            unowned: applied.unowned(),
             downloads: &observed.downloads,
             missing: &observed.missing,
             memory: observed.memory,

@@ -109,7 +109,12 @@ fn word(verdict: &Verdict) -> &'static str {
 /// What was ignored, then what the planner advises.
 fn advice(facts: &Facts<'_>) -> Vec<Advice> {
     let ignored = facts.notes.iter().map(|note| Advice { code: reason::IGNORED.to_owned(), message: note.clone() });
+    let unowned = facts.unowned.iter().map(|object| Advice {
+        code: reason::UNOWNED.to_owned(),
+        message: format!("{object} has the labels of this cluster, no owner, and no place in it: delete it"),
+    });
     ignored
+        .chain(unowned)
         .chain(facts.plan.advice.iter().map(|a| Advice { code: a.code.clone(), message: a.message.clone() }))
         .collect()
 }

@@ -111,6 +111,10 @@ pub mod reason {
     pub const REFUSED: &str = "RefusedByApiServer";
     /// A field of a child that Kubernetes can't change would have to change.
     pub const IMMUTABLE_FIELD: &str = "ImmutableField";
+    /// A child is being deleted: it is made anew when it is gone.
+    pub const DELETING: &str = "Deleting";
+    /// Advice: an object has our labels, no owner, and no place in the cluster.
+    pub const UNOWNED: &str = "Unowned";
     /// A slot was turned on long ago and is still not ready.
     pub const START_TIMED_OUT: &str = "StartTimedOut";
     /// Advice: something that was asked for is ignored.
