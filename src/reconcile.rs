@@ -74,6 +74,7 @@ pub(crate) async fn pass(op: &Operator, namespace: &str, name: &str) -> Result<D
     let applied = writer.apply(desired, &observed.pods, observed.now).await?;
     let decided = Decided {
         strategy: understood.strategy,
+        auto: understood.auto.as_ref(),
         roles: &understood.roles,
         intent: &understood.intent,
         plan: &plan,

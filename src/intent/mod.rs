@@ -17,7 +17,7 @@ mod units;
 mod wake;
 
 use crate::observe;
-use cherokee_api::{CherokeeCluster, Strategy, accelerator::Mode, names::reason, role::Role};
+use cherokee_api::{CherokeeCluster, Strategy, accelerator::Mode, names::reason, role::Role, status::AutoStatus};
 use cherokee_plan::{Fleet, Intent, devices_free_for};
 use cherokee_wire::hints::Hints;
 use chrono::{DateTime, Utc};
@@ -30,6 +30,8 @@ pub struct Understood {
     pub intent: Intent,
     /// Strategy in force; with `Auto` the one that was decided.
     pub strategy: Strategy,
+    /// What `Auto` decided, if it did.
+    pub auto: Option<AutoStatus>,
     /// Its roles, or those that the strategy brings.
     pub roles: Vec<Role>,
     /// What was ignored and why, one sentence each: wake-ups that can't be read or are not allowed.
@@ -65,7 +67,7 @@ impl Refusal {
 
 /// Checks a resource and turns it into what is wanted.
 ///
-/// The fleet decides only what `strategy: Auto` becomes, once: `status.strategy` keeps it. `now` is when wake-ups that have
+/// The fleet decides only what `strategy: Auto` becomes, once: `status.auto` keeps it. `now` is when wake-ups that have
 /// ended are left out.
 pub fn understand(
     cluster: &CherokeeCluster,
@@ -76,7 +78,7 @@ pub fn understand(
     let spec = &cluster.spec;
     let id = observe::cluster_id(&cluster.metadata);
     check::later(spec)?;
-    let strategy = strategy::decide(cluster, devices_free_for(fleet, &id))?;
+    let (strategy, auto) = strategy::decide(cluster, devices_free_for(fleet, &id))?;
     let roles = if spec.roles.is_empty() { strategy::roles(strategy, &spec.models) } else { spec.roles.clone() };
     check::models(&spec.models)?;
     check::roles(&roles, &spec.models)?;
@@ -105,5 +107,5 @@ pub fn understand(
         queries_per_second: spec.load.as_ref().and_then(|l| l.queries_per_second).and_then(|q| u32::try_from(q).ok()),
     };
     check::sharing(&intent)?;
-    Ok(Understood { intent, strategy, roles, notes: wakes.notes })
+    Ok(Understood { intent, strategy, auto, roles, notes: wakes.notes })
 }

@@ -4,37 +4,63 @@ use super::Refusal;
 use cherokee_api::{
     CherokeeCluster, Strategy,
     model::Model,
+    names::{annotation, condition},
     role::{Activation, Layer, OnDemand, Placement, Role, Routing, Trigger, Window},
+    status::AutoStatus,
 };
+use kube::ResourceExt;
 use std::{collections::BTreeSet, time::Duration};
 
 /// GPUs that the layer layout takes.
 const LAYER_GPUS: usize = 3;
 /// Queries a second that one GPU and the cache answer.
 const LOAD_OF_ONE_GPU: i32 = 10;
+/// Most characters that are kept of the annotation that asks for a new decision.
+const ASKED: usize = 64;
 
-/// The strategy in force. `Auto` is decided once and then kept in `status.strategy`; with roles given it is what their form
-/// is called.
-pub(super) fn decide(cluster: &CherokeeCluster, gpus: usize) -> Result<Strategy, Refusal> {
+/// The strategy in force and, where `Auto` decided it, what it decided. That is kept in `status.auto` until the strategy
+/// is another or the annotation [`annotation::DECIDE_AUTO`] has a new value; with roles given `Auto` is what their form is
+/// called.
+pub(super) fn decide(cluster: &CherokeeCluster, gpus: usize) -> Result<(Strategy, Option<AutoStatus>), Refusal> {
     let spec = &cluster.spec;
     if spec.models.is_empty() {
         return Err(Refusal::invalid("spec.models is empty: name a model"));
     }
     if spec.strategy != Strategy::Auto {
-        return Ok(spec.strategy);
+        return Ok((spec.strategy, None));
     }
     if !spec.roles.is_empty() {
-        return Ok(form(&spec.roles));
+        return Ok((form(&spec.roles), None));
     }
-    let kept = cluster.status.as_ref().and_then(|s| s.strategy);
-    if let Some(kept @ (Strategy::SingleGpu | Strategy::Layer | Strategy::Specialist | Strategy::Temporal)) = kept {
-        return Ok(kept);
+    let asked = cluster.annotations().get(annotation::DECIDE_AUTO).map(|value| value.chars().take(ASKED).collect());
+    if let Some(kept) = kept(cluster, asked.as_ref()) {
+        return Ok((kept.strategy, Some(kept)));
     }
     let light = spec.load.as_ref().and_then(|l| l.queries_per_second).is_some_and(|q| q < LOAD_OF_ONE_GPU);
-    Ok(match spec.models.len() {
+    let strategy = match spec.models.len() {
         1 if gpus >= LAYER_GPUS && !light => Strategy::Layer,
         1 => Strategy::SingleGpu,
         _ => Strategy::Specialist,
+    };
+    Ok((strategy, Some(AutoStatus { strategy, gpus: i64::try_from(gpus).unwrap_or(i64::MAX), asked })))
+}
+
+/// What `Auto` decided before, if that still counts.
+fn kept(cluster: &CherokeeCluster, asked: Option<&String>) -> Option<AutoStatus> {
+    let status = cluster.status.as_ref()?;
+    let lasting =
+        |s: Strategy| matches!(s, Strategy::SingleGpu | Strategy::Layer | Strategy::Specialist | Strategy::Temporal);
+    if let Some(auto) = &status.auto {
+        return (lasting(auto.strategy) && auto.asked.as_ref() == asked).then(|| auto.clone());
+    }
+    // Written by a version without `status.auto`: what is in force for this very spec was decided by `Auto`.
+    let strategy = status.strategy.filter(|s| lasting(*s))?;
+    // A pass that stopped early moves only the conditions that it sets.
+    let placed = status.conditions.iter().find(|c| c.type_ == condition::PLACED)?;
+    (placed.observed_generation == cluster.metadata.generation).then(|| AutoStatus {
+        strategy,
+        gpus: 0,
+        asked: asked.cloned(),
     })
 }
 

@@ -126,6 +126,30 @@ fn the_shortest_resource_has_the_roles_of_its_strategy() {
 }
 
 #[test]
+fn auto_after_another_strategy_is_decided_anew() {
+    let mut cluster = cluster(json!({"strategy": "Auto"}));
+    cluster.metadata.generation = Some(3);
+    let mut status = |generation: i64| {
+        let placed = json!({"type": "Placed", "status": "True", "reason": "Placed", "message": "",
+            "observedGeneration": generation, "lastTransitionTime": NOON});
+        cluster.status = serde_json::from_value(json!({"strategy": "Layer", "conditions": [placed]})).unwrap();
+        understand(&cluster, &Hints::default(), &fleet(&[]), at(NOON)).unwrap().strategy
+    };
+    assert_eq!(status(2), Strategy::SingleGpu, "the last spec named Layer");
+    assert_eq!(status(3), Strategy::Layer, "a version without status.auto decided it for this spec");
+}
+
+#[test]
+fn many_wake_ups_that_are_ignored_are_summed_up() {
+    let mut cluster = cluster(json!({}));
+    cluster.metadata.annotations =
+        Some((0..1500).map(|n| (format!("wake.cherokee.ai/r{n}"), "x".to_owned())).collect());
+    let notes = understood(&cluster).notes;
+    assert_eq!(notes.len(), 5);
+    assert!(notes[4].starts_with("1496 more wake-ups are ignored"), "{}", notes[4]);
+}
+
+#[test]
 fn auto_is_decided_from_models_and_gpus_and_then_kept() {
     let auto =
         |spec: Value, fleet: &Fleet| understand(&cluster(spec), &Hints::default(), fleet, at(NOON)).unwrap().strategy;
@@ -135,8 +159,18 @@ fn auto_is_decided_from_models_and_gpus_and_then_kept() {
     let two = json!([{"name": "a", "uri": "pvc://m/a.gguf", "parameters": "1B"}, {"name": "b", "uri": "pvc://m/b.gguf", "parameters": "1B"}]);
     assert_eq!(auto(json!({"models": two}), &seeds_nodes()), Strategy::Specialist);
     let mut kept = cluster(json!({}));
-    kept.status = Some(serde_json::from_value(json!({"strategy": "Layer"})).unwrap());
-    assert_eq!(understand(&kept, &Hints::default(), &fleet(&[]), at(NOON)).unwrap().strategy, Strategy::Layer);
+    kept.status = Some(serde_json::from_value(json!({"auto": {"strategy": "Layer", "gpus": 3}})).unwrap());
+    let without_gpus = |cluster: &CherokeeCluster| {
+        let understood = understand(cluster, &Hints::default(), &fleet(&[]), at(NOON)).unwrap();
+        (understood.strategy, understood.auto.map(|auto| auto.gpus))
+    };
+    assert_eq!(without_gpus(&kept), (Strategy::Layer, Some(3)));
+    // Any new value of the annotation asks for a new decision.
+    kept.metadata.annotations = Some([("cherokee.ai/decide-auto".to_owned(), "1".to_owned())].into());
+    assert_eq!(without_gpus(&kept), (Strategy::SingleGpu, Some(0)));
+    kept.status =
+        Some(serde_json::from_value(json!({"auto": {"strategy": "Layer", "gpus": 3, "asked": "1"}})).unwrap());
+    assert_eq!(without_gpus(&kept), (Strategy::Layer, Some(3)));
     let mut taken = seeds_nodes();
     taken.nodes.get_mut("redfin").unwrap().devices[0].holder = Holder::Foreign;
     assert_eq!(auto(json!({}), &taken), Strategy::SingleGpu);

@@ -11,6 +11,9 @@ use cherokee_wire::hints::Hints;
 use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
 use std::collections::BTreeMap;
 
+/// Most wake-ups that are told one by one why they are ignored.
+const NOTES: usize = 4;
+
 /// Wake-ups of all roles, and what was ignored.
 pub(super) struct Wakes {
     by_role: BTreeMap<String, Vec<Interval>>,
@@ -30,6 +33,14 @@ impl Wakes {
         }
         for (name, wake) in &hints.wake {
             wakes.add("hint of the autonomic daemon", name, roles, Trigger::Overflow, (&wake.from, &wake.until), now);
+        }
+        if wakes.notes.len() > NOTES {
+            let more = wakes.notes.len() - NOTES;
+            wakes.notes.truncate(NOTES);
+            wakes.notes.push(format!(
+                "{more} more wake-ups are ignored: look through the annotations `{}…`",
+                annotation::WAKE_PREFIX
+            ));
         }
         wakes
     }

@@ -2,6 +2,7 @@
 //! events after it. Besides `apply` the only writer.
 
 mod arrival;
+mod bounds;
 mod conditions;
 mod downloads;
 mod events;
@@ -18,6 +19,7 @@ use cherokee_api::{
     CherokeeCluster, CherokeeClusterStatus, Strategy,
     names::{self, condition, reason},
     role::Role,
+    status::AutoStatus,
 };
 use cherokee_plan::{Fleet, Intent, Plan};
 use cherokee_wire::{hints::MemoryReport, worker::Download};
@@ -39,6 +41,7 @@ pub(crate) struct Facts<'a> {
     pub(crate) name: String,
     pub(crate) namespace: String,
     pub(crate) strategy: Strategy,
+    pub(crate) auto: Option<&'a AutoStatus>,
     pub(crate) roles: &'a [Role],
     pub(crate) intent: &'a Intent,
     pub(crate) plan: &'a Plan,
@@ -60,6 +63,8 @@ pub(crate) struct Facts<'a> {
 pub struct Decided<'a> {
     /// Strategy in force.
     pub strategy: Strategy,
+    /// What `Auto` decided, if it did.
+    pub auto: Option<&'a AutoStatus>,
     /// Roles, those of the strategy included.
     pub roles: &'a [Role],
     /// What is wanted.
@@ -91,12 +96,13 @@ pub struct Reporter<'a> {
 impl Reporter<'_> {
     /// After an apply: all of it.
     pub async fn report(&self, observed: &Observed, decided: Decided<'_>, applied: &Applied) -> Result<Said, Error> {
-        let Decided { strategy, roles, intent, plan, notes } = decided;
+        let Decided { strategy, auto, roles, intent, plan, notes } = decided;
         let facts = Facts {
             cluster: &observed.cluster,
             name: observed.cluster.name_any(),
             namespace: observed.cluster.namespace().unwrap_or_default(),
             strategy,
+            auto,
             roles,
             intent,
             plan,

@@ -1,7 +1,7 @@
 //! The status from the facts: pure, and the same bytes for the same facts.
 
 use super::{
-    Facts,
+    Facts, bounds,
     conditions::{self, Verdict},
     slots::{self, Seen},
 };
@@ -29,6 +29,7 @@ pub(crate) fn status(facts: &Facts<'_>) -> (CherokeeClusterStatus, Option<DateTi
         observed_generation: generation,
         plan_version: Some(PLAN_VERSION),
         strategy: Some(facts.strategy),
+        auto: facts.auto.cloned(),
         conditions: stamp(verdicts, facts.cluster.status.as_ref(), generation, facts.now),
         roles_summary: Some(roles_summary(facts, &seen)),
         gpus_summary: (!facts.intent.cpu_only).then(|| gpus_summary(facts)),
@@ -47,7 +48,7 @@ pub(crate) fn status(facts: &Facts<'_>) -> (CherokeeClusterStatus, Option<DateTi
         }),
         url: Some(format!("http://{}.{}.svc/v1", child::gateway(&facts.name), facts.namespace)),
     };
-    (status, seen.values().filter_map(|s| s.until).min())
+    (bounds::bounded(status), seen.values().filter_map(|s| s.until).min())
 }
 
 /// A status that keeps what it said of what runs, and says that the spec or the cluster stands in the way.
@@ -68,7 +69,7 @@ pub(crate) fn stopped(
     conditions.extend(kept.cloned());
     status.conditions = conditions;
     status.observed_generation = generation;
-    status
+    bounds::bounded(status)
 }
 
 /// Gives verdicts their times: a condition's time changes only with its status word.
@@ -89,8 +90,7 @@ fn stamp(
                 type_: v.kind.to_owned(),
                 status: word.to_owned(),
                 reason: v.reason.to_owned(),
-                // The API server takes 32768 bytes; nobody reads that many.
-                message: v.message.chars().take(1024).collect(),
+                message: v.message,
                 observed_generation: Some(generation),
                 last_transition_time: kept.unwrap_or_else(|| time::to_k8s(now)),
             }

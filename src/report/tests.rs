@@ -107,6 +107,7 @@ fn status_of(
         name: "c".into(),
         namespace: "n".into(),
         strategy: wish.strategy,
+        auto: None,
         roles: &wish.roles,
         intent: &wish.intent,
         plan: &plan,

@@ -30,6 +30,8 @@ pub mod annotation {
     /// On a CherokeeCluster, followed by a role's name: `<from>/<until>` in RFC 3339, when the role is to be awake beside
     /// its windows.
     pub const WAKE_PREFIX: &str = "wake.cherokee.ai/";
+    /// On a CherokeeCluster with `spec.strategy: Auto`: any new value asks for a new decision.
+    pub const DECIDE_AUTO: &str = "cherokee.ai/decide-auto";
     /// On a slot's Deployment: the device that it uses, as `<node>/<uuid>`. Written for the version before, which reads holds
     /// from here; never read.
     pub const DEVICE: &str = "cherokee.ai/device";
@@ -119,6 +121,8 @@ pub mod reason {
     pub const START_TIMED_OUT: &str = "StartTimedOut";
     /// Advice: something that was asked for is ignored.
     pub const IGNORED: &str = "Ignored";
+    /// Advice: how many more pieces of advice there are.
+    pub const MORE_ADVICE: &str = "MoreAdvice";
     /// Events: a child was created.
     pub const CREATED: &str = "Created";
     /// Events: a worker downloads its model.

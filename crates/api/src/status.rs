@@ -19,6 +19,10 @@ pub struct CherokeeClusterStatus {
     /// Strategy in force; with `spec.strategy: Auto` the one that was decided.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub strategy: Option<Strategy>,
+    /// What `spec.strategy: Auto` decided, and from what. Kept until the strategy is another, or until annotation
+    /// `cherokee.ai/decide-auto` has a new value.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub auto: Option<AutoStatus>,
     /// What holds right now, one entry a type: `Ready`, `Available`, `Accepted`, `Placed`, `WorkersReady`, `CacheReady`,
     /// `DaemonsReady`, `GatewayReady`; `Reconciling`, `Stalled` and `Simulated` only while true.
     #[serde(default)]
@@ -51,6 +55,19 @@ pub struct CherokeeClusterStatus {
     /// Address of the gateway inside the cluster.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub url: Option<String>,
+}
+
+/// What `spec.strategy: Auto` decided.
+#[derive(Clone, Debug, Deserialize, Serialize, PartialEq, Eq, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct AutoStatus {
+    /// The strategy that was decided.
+    pub strategy: Strategy,
+    /// GPUs that this cluster could have had at that time.
+    pub gpus: i64,
+    /// Value of the annotation `cherokee.ai/decide-auto` at that time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub asked: Option<String>,
 }
 
 /// A change of one role by its calendar.
