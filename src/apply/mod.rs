@@ -5,6 +5,7 @@ mod own;
 mod prune;
 mod refused;
 mod rollout;
+mod stateful;
 pub(crate) mod subset;
 mod write;
 
@@ -107,6 +108,7 @@ impl<'a> Writer<'a> {
             self.store(&password).await?;
         }
         self.put_all(&memory).await?;
+        self.tend(&memory, pods, now).await?;
         self.put_all(&front).await?;
         self.put_all(&claims).await?;
         // Last, because their pods need all of the above.

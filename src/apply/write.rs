@@ -173,7 +173,7 @@ impl Writer<'_> {
     }
 
     /// What the API server answered; none, and a note, where it would not take this one object.
-    fn taken<T>(
+    pub(super) fn taken<T>(
         &mut self,
         object: &str,
         body: &Value,
@@ -216,6 +216,6 @@ impl Writer<'_> {
 }
 
 /// Kind and name, as status and log say them.
-fn object(kind: impl Display, name: &str) -> String {
+pub(super) fn object(kind: impl Display, name: &str) -> String {
     format!("{kind} `{name}`")
 }

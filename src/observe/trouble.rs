@@ -32,6 +32,12 @@ pub(crate) fn worst<'a>(pods: impl IntoIterator<Item = &'a Pod>, now: DateTime<U
     pods.into_iter().filter_map(|pod| of_pod(pod, now)).max_by_key(|t| t.terminal)
 }
 
+/// Whether a pod is ready.
+pub(crate) fn is_ready(pod: &Pod) -> bool {
+    let conditions = pod.status.as_ref().and_then(|s| s.conditions.as_ref());
+    conditions.is_some_and(|all| all.iter().any(|c| c.type_ == "Ready" && c.status == "True"))
+}
+
 /// Since when some pods have had none that is ready, as far as those that are there tell: the latest of the moments at which
 /// each was made or stopped being ready.
 pub(crate) fn down_since<'a>(pods: impl IntoIterator<Item = &'a Pod>) -> Option<DateTime<Utc>> {

@@ -100,12 +100,11 @@ pub(crate) fn stateful_set(frame: &Frame<'_>, scene: &Scene<'_>) -> Child {
         "securityContext": confined(),
         "ports": [{"name": "redis", "containerPort": REDIS_PORT, "protocol": "TCP"}],
         "resources": {"requests": {"cpu": "100m", "memory": memory}, "limits": {"memory": memory}},
-        // Loading its log takes a while after a restart; until then Redis answers nothing else.
-        "startupProbe": {"tcpSocket": {"port": REDIS_PORT}, "periodSeconds": 1, "failureThreshold": 600},
-        "readinessProbe": {"tcpSocket": {"port": REDIS_PORT}, "periodSeconds": 2, "timeoutSeconds": 2},
+        "terminationMessagePolicy": "FallbackToLogsOnError",
         "livenessProbe": {"tcpSocket": {"port": REDIS_PORT}, "periodSeconds": 10, "timeoutSeconds": 5, "failureThreshold": 6},
         "volumeMounts": [{"name": "tmp", "mountPath": "/tmp"}, {"name": "data", "mountPath": "/data"}],
     });
+    probes(frame, &mut redis);
     mount(&mut redis, "config", "/etc/redis");
     mount(&mut redis, "password", FRAGMENT_FOLDER);
     let volumes = vec![
@@ -113,6 +112,7 @@ pub(crate) fn stateful_set(frame: &Frame<'_>, scene: &Scene<'_>) -> Child {
         json!({"name": "password", "secret": {"secretName": child::memory_password(&frame.name), "items": [{"key": FRAGMENT_KEY, "path": FRAGMENT_KEY}]}}),
     ];
     let mut pod = pod::spec(&child::worker(&frame.name), false, 0, json!([redis]), volumes);
+    pod["initContainers"] = json!([mender(frame)]);
     pull_secrets(frame, &mut pod);
     let mut claim = json!({
         "apiVersion": "v1",
@@ -137,6 +137,36 @@ pub(crate) fn stateful_set(frame: &Frame<'_>, scene: &Scene<'_>) -> Child {
         "volumeClaimTemplates": [claim],
     }});
     frame.child(Kind::StatefulSet, name, Component::Memory, body)
+}
+
+/// Ready is who answers a command. While Redis loads its log, minutes after a restart, it accepts connections and refuses
+/// every command, so an open port says too little. An image of the user need not have `redis-cli`: there the port decides.
+fn probes(frame: &Frame<'_>, redis: &mut Value) {
+    let answers = if frame.cluster.spec.muscle_memory.image.is_some() {
+        json!({"tcpSocket": {"port": REDIS_PORT}})
+    } else {
+        let from = json!({"secretKeyRef": {"name": child::memory_password(&frame.name), "key": PASSWORD_KEY}});
+        pod::push(&mut redis["env"], json!({"name": "REDISCLI_AUTH", "valueFrom": from}));
+        // Without `-e` the answer "LOADING" would end with 0.
+        json!({"exec": {"command": ["redis-cli", "-e", "-p", REDIS_PORT.to_string(), "ping"]}})
+    };
+    for (probe, period, failures) in [("startupProbe", 1, 600), ("readinessProbe", 2, 3)] {
+        redis[probe] = answers.clone();
+        redis[probe]["periodSeconds"] = json!(period);
+        redis[probe]["timeoutSeconds"] = json!(2);
+        redis[probe]["failureThreshold"] = json!(failures);
+    }
+}
+
+/// Cuts what a power cut left off the log: Redis itself would end at each start.
+fn mender(frame: &Frame<'_>) -> Value {
+    let args = ["mend-log".to_owned(), "/data/appendonlydir".to_owned()];
+    let mut container = pod::container(frame, "mend", &frame.settings.image, &args);
+    // An init container has none.
+    container.as_object_mut().map(|fields| fields.remove("lifecycle"));
+    container["resources"] = json!({"requests": {"cpu": "50m", "memory": "64Mi"}, "limits": {"memory": "64Mi"}});
+    pod::push(&mut container["volumeMounts"], json!({"name": "data", "mountPath": "/data"}));
+    container
 }
 
 /// Lets a container reach the muscle memory: address, password file, and a hash that restarts it with a new password.

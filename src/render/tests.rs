@@ -170,7 +170,9 @@ fn every_pod_obeys_the_restricted_profile() {
             (&spec["securityContext"]["runAsNonRoot"], &spec["securityContext"]["seccompProfile"]["type"]),
             (&json!(true), &json!("RuntimeDefault"))
         );
-        for container in spec["containers"].as_array().unwrap() {
+        let lists = ["containers", "initContainers"].map(|list| spec[list].as_array());
+        for container in lists.into_iter().flatten().flatten() {
+            assert_eq!(container["terminationMessagePolicy"], "FallbackToLogsOnError", "{}", child.name);
             let context = &container["securityContext"];
             assert_eq!(context["allowPrivilegeEscalation"], false, "{}", child.name);
             assert_eq!(context["readOnlyRootFilesystem"], true, "{}", child.name);
@@ -270,6 +272,25 @@ fn the_password_is_nowhere_but_in_its_secret() {
         (data["password"].as_str(), data["password.conf"].as_str()),
         ("secret-word", "requirepass secret-word\n")
     );
+}
+
+#[test]
+fn redis_is_ready_when_it_answers_and_its_log_is_mended_before_it_starts() {
+    let pod = |spec: &Value| {
+        let desired = rendered(&cluster(spec), Access::Dra, false);
+        find(&desired, Kind::StatefulSet, "herd-memory")["spec"]["template"]["spec"].clone()
+    };
+    let ours = pod(&json!({}));
+    for probe in ["startupProbe", "readinessProbe"] {
+        let command = &ours["containers"][0][probe]["exec"]["command"];
+        assert_eq!(command, &json!(["redis-cli", "-e", "-p", "6379", "ping"]));
+    }
+    let mender = &ours["initContainers"][0];
+    assert_eq!((&mender["args"], mender.get("lifecycle")), (&json!(["mend-log", "/data/appendonlydir"]), None));
+    // A user's image need not have `redis-cli`.
+    let theirs = pod(&json!({"muscleMemory": {"image": "registry/own:1"}}));
+    assert_eq!(theirs["containers"][0]["readinessProbe"]["tcpSocket"]["port"], 6379);
+    assert_eq!(theirs["containers"][0].get("env"), None);
 }
 
 #[test]

@@ -63,10 +63,17 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name (.Chart.Version | replace "+" "_") 
 # Secrets and claims that a CherokeeCluster names (checked for existence), and the generated password of its Redis.
 - apiGroups: [""]
   resources: [secrets]
-  verbs: [get, create]
+  verbs: [get, create, delete]
 - apiGroups: [""]
   resources: [persistentvolumeclaims]
   verbs: [get]
+# The pod of a StatefulSet that is stuck on an old revision, and why a StatefulSet has no pod.
+- apiGroups: [""]
+  resources: [pods]
+  verbs: [delete]
+- apiGroups: [""]
+  resources: [events]
+  verbs: [list]
 # Children.
 - apiGroups: [""]
   resources: [configmaps, services, serviceaccounts]

@@ -6,6 +6,7 @@
 //! use changes the order (`cherokee_memory::heat`).
 
 mod http;
+pub mod mend;
 mod metrics;
 pub mod publish;
 pub mod report;

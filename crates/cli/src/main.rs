@@ -7,7 +7,7 @@ mod signals;
 use cherokee_daemon::log::Logging;
 use clap::{Parser, Subcommand};
 use signals::Stop;
-use std::{error::Error, ffi::OsString, path::Path, process::ExitCode};
+use std::{error::Error, ffi::OsString, path::Path, path::PathBuf, process::ExitCode};
 
 /// Places the roles of language models on single GPUs
 #[derive(Parser)]
@@ -42,6 +42,11 @@ enum Program {
         #[command(flatten)]
         log: Logging,
     },
+    /// Cut damage off the end of a Redis' append-only log, before that Redis starts
+    MendLog {
+        /// Folder of the log
+        folder: PathBuf,
+    },
     /// What kubectl-cherokee does
     Kubectl(kubectl::Args),
 }
@@ -74,7 +79,20 @@ fn main() -> ExitCode {
             log.start();
             daemon(|stop| cherokee_dream::run(args, stop))
         }
+        Program::MendLog { folder } => mend_log(&folder),
         Program::Kubectl(args) => plugin(args),
+    }
+}
+
+fn mend_log(folder: &Path) -> ExitCode {
+    match cherokee_autonomic::mend::mend(folder) {
+        Ok(cuts) => {
+            for cut in cuts {
+                eprintln!("{}: damaged behind byte {}, {} bytes are cut off", cut.file.display(), cut.kept, cut.cut);
+            }
+            ExitCode::SUCCESS
+        }
+        Err(error) => ended(&error),
     }
 }
 
