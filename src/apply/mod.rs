@@ -1,14 +1,16 @@
 //! The only writer of children: server-side apply under one field manager, what is there already left alone, orphans
 //! removed. Nothing is written unless this operator leads.
 
+pub(crate) mod compare;
+mod fields;
 mod own;
 mod prune;
 mod refused;
 mod rollout;
 mod stateful;
-pub(crate) mod subset;
 mod write;
 
+pub use compare::ForeignField;
 pub use refused::Refused;
 
 use crate::{
@@ -33,6 +35,7 @@ pub struct Applied {
     refused: Vec<Refused>,
     later: BTreeMap<String, Option<String>>,
     unowned: Vec<String>,
+    foreign: Vec<(String, ForeignField)>,
     waiting: bool,
 }
 
@@ -61,6 +64,10 @@ impl Applied {
     pub fn unowned(&self) -> &[String] {
         &self.unowned
     }
+    /// What others added to children and may keep, each with its object.
+    pub fn foreign(&self) -> &[(String, ForeignField)] {
+        &self.foreign
+    }
     /// Something waits for another child to get ready or to end.
     pub fn waiting(&self) -> bool {
         self.waiting
@@ -87,6 +94,7 @@ impl<'a> Writer<'a> {
             refused: Vec::new(),
             later: BTreeMap::new(),
             unowned: Vec::new(),
+            foreign: Vec::new(),
             waiting: false,
         };
         Self { client, leadership, cluster, namespace, applied }
@@ -147,3 +155,6 @@ impl<'a> Writer<'a> {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests;

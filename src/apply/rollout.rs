@@ -1,6 +1,6 @@
 //! Which slot may be changed now: one running slot at a time, so that an update never takes all answers away.
 
-use super::{own, subset::contains};
+use super::{compare::settled, own};
 use crate::{
     observe::{
         live::{Live, condition, ready, ready_of_newest, replicas},
@@ -47,7 +47,7 @@ pub(crate) fn plan(workers: &[Child], live: &Live, pods: &[Pod], now: DateTime<U
     let mut ahead = workers.iter().find(on_its_way).map(|worker| worker.name.clone());
     let step = |worker: &Child| match live.get(worker.kind, &worker.name) {
         None => Step::Write,
-        Some(found) if contains(found, &worker.body) => Step::Keep,
+        Some(found) if settled(worker.kind, found, &worker.body) => Step::Keep,
         Some(found) => {
             let turned = replicas(found) != replicas(&worker.body);
             if turned || replicas(found) == 0 || ready(found) == 0 {

@@ -2,15 +2,15 @@
 
 use super::{
     Writer,
+    compare::{compare, mark, merge_patch, settled},
     own::{self, Owner},
     refused::{Refused, explain, is_refusal},
-    subset,
 };
 use crate::{
     error::{Doing, Error},
     render::{self, Child, Kind, Password},
 };
-use cherokee_api::names::{self, child, reason};
+use cherokee_api::names::{self, annotation, child, reason};
 use k8s_openapi::api::core::v1::Secret;
 use kube::{
     Api, Resource, ResourceExt,
@@ -23,9 +23,47 @@ impl Writer<'_> {
     /// Applies one child unless it is as it should be.
     pub(super) async fn put(&mut self, child: &Child) -> Result<(), Error> {
         let Some(found) = self.ours(child).await? else { return Ok(()) };
-        if subset::contains(&found, &child.body) {
+        if found.is_null() {
+            return self.put_template(child, true).await.map(drop);
+        }
+        let found = &found;
+        let comparison = compare(child.kind, found, &child.body);
+        let name = object(child.kind, &child.name);
+        if settled(child.kind, found, &child.body) {
+            self.applied.foreign.extend(comparison.foreign_fields.into_iter().map(|field| (name.clone(), field)));
             return Ok(());
         }
+        if comparison.frozen {
+            self.delete(child.kind, &child.name, found).await?;
+            return self.put_template(child, true).await.map(drop);
+        }
+        let rendered = |body: &Value| body["metadata"]["annotations"][annotation::RENDERED].clone();
+        let owned = own::owner(found, self.cluster) == Owner::Us;
+        // Server-side apply takes out nothing that others added, and cannot mend the key of an entry.
+        let mut answer = if owned && rendered(found) == rendered(&child.body) {
+            self.put_back(child, found, &comparison.fixed).await?
+        } else {
+            self.put_template(child, false).await?
+        };
+        if let Some(body) = &answer {
+            let rest = compare(child.kind, body, &child.body);
+            if rest.added {
+                answer = self.put_back(child, body, &rest.fixed).await?;
+            }
+        }
+        match answer {
+            Some(body) if !compare(child.kind, &body, &child.body).ours_changed.is_empty() => {
+                let left = json!({"metadata": {"annotations": {annotation::LEFT: mark(&body, &child.body)}}});
+                let answer = self.merge(child.kind, &child.name, &left).await?;
+                tracing::info!(object = name, "something else changes what is written: it is left so");
+                self.noted(child, answer, false, "mark").map(drop)
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Applies what was rendered. Returns the object as it is then.
+    async fn put_template(&mut self, child: &Child, new: bool) -> Result<Option<Value>, Error> {
         self.leadership.check()?;
         let params = PatchParams {
             field_validation: Some(ValidationDirective::Strict),
@@ -33,12 +71,36 @@ impl Writer<'_> {
         };
         #[expect(clippy::disallowed_methods, reason = "this is the writer of children")]
         let answer = self.api(child.kind).patch(&child.name, &params, &Patch::Apply(&child.body)).await;
-        let new = found.is_null();
-        if let Some(object) = self.taken(&object(child.kind, &child.name), &child.body, answer, "apply")? {
-            tracing::info!(kind = %child.kind, name = child.name, new, "applied");
-            self.note(child.kind, &child.name, &object, new)?;
+        self.noted(child, answer, new, "apply")
+    }
+
+    /// Puts back what is ours, if the object is still the one that was compared.
+    async fn put_back(&mut self, child: &Child, live: &Value, fixed: &Value) -> Result<Option<Value>, Error> {
+        let mut patch = merge_patch(live, fixed);
+        patch["metadata"]["resourceVersion"] = live["metadata"]["resourceVersion"].clone();
+        match self.merge(child.kind, &child.name, &patch).await? {
+            // Somebody was faster: the next pass compares again.
+            Err(kube::Error::Api(status)) if status.code == 409 => {
+                self.applied.waiting = true;
+                Ok(None)
+            }
+            answer => self.noted(child, answer, false, "put back"),
         }
-        Ok(())
+    }
+
+    fn noted(
+        &mut self,
+        child: &Child,
+        answer: Result<DynamicObject, kube::Error>,
+        new: bool,
+        verb: &str,
+    ) -> Result<Option<Value>, Error> {
+        let Some(object) = self.taken(&object(child.kind, &child.name), &child.body, answer, verb)? else {
+            return Ok(None);
+        };
+        tracing::info!(kind = %child.kind, name = child.name, new, "{verb}");
+        self.note(child.kind, &child.name, &object, new)?;
+        Ok(self.applied.live.get(child.kind, &child.name).cloned())
     }
 
     /// Creates a child that others write after, and never changes what they wrote.

@@ -24,6 +24,7 @@ const DRAIN_SECONDS: i64 = 300;
 /// One address for all roles, on port 80.
 pub(crate) fn service(frame: &Frame<'_>) -> Child {
     let body = json!({"spec": {
+        "type": "ClusterIP",
         "selector": frame.selector(Component::Gateway),
         "ports": [{"name": "http", "port": 80, "targetPort": PORT, "protocol": "TCP"}],
     }});

@@ -79,6 +79,7 @@ pub(crate) fn password(secret: &Secret) -> Option<String> {
 /// The Service by which the managed Redis is found.
 pub(crate) fn service(frame: &Frame<'_>) -> Child {
     let body = json!({"spec": {
+        "type": "ClusterIP",
         "selector": frame.selector(Component::Memory),
         "ports": [{"name": "redis", "port": REDIS_PORT, "targetPort": REDIS_PORT, "protocol": "TCP"}],
     }});

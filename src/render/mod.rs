@@ -14,6 +14,7 @@ mod slot;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use child::hash;
 pub use child::{Child, Component, Kind};
 pub(crate) use memory::{password as stored_password, secret as password_secret};
 pub(crate) use model::{claim as claim_of, downloaded};

@@ -14,6 +14,7 @@ pub(crate) fn slot_service(frame: &Frame<'_>, slot: &str) -> Child {
     let body = json!({
         "metadata": {"labels": {label::SLOT: slot}},
         "spec": {
+            "type": "ClusterIP",
             "clusterIP": "None",
             "publishNotReadyAddresses": false,
             "selector": {label::CLUSTER: frame.name, label::SLOT: slot},

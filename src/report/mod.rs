@@ -10,7 +10,7 @@ mod slots;
 mod status;
 
 use crate::{
-    apply::{Applied, Refused},
+    apply::{Applied, ForeignField, Refused},
     error::{Doing, Error},
     lease::Leadership,
     observe::{Live, Observed},
@@ -52,6 +52,7 @@ pub(crate) struct Facts<'a> {
     pub(crate) refused: &'a [Refused],
     pub(crate) later: &'a BTreeMap<String, Option<String>>,
     pub(crate) unowned: &'a [String],
+    pub(crate) foreign: &'a [(String, ForeignField)],
     pub(crate) downloads: &'a BTreeMap<String, Option<Download>>,
     pub(crate) missing: &'a [String],
     pub(crate) memory: Option<MemoryReport>,
@@ -113,6 +114,7 @@ impl Reporter<'_> {
             refused: applied.refused(),
             later: applied.later(),
             unowned: applied.unowned(),
+            foreign: applied.foreign(),
             downloads: &observed.downloads,
             missing: &observed.missing,
             memory: observed.memory,

@@ -113,8 +113,16 @@ fn advice(facts: &Facts<'_>) -> Vec<Advice> {
         code: reason::UNOWNED.to_owned(),
         message: format!("{object} has the labels of this cluster, no owner, and no place in it: delete it"),
     });
+    let foreign = facts.foreign.iter().map(|(object, field)| Advice {
+        code: reason::FOREIGN_FIELDS.to_owned(),
+        message: format!(
+            "{object}: `{}` was set by `{}` and is left: remove it if it is not wanted",
+            field.path, field.manager
+        ),
+    });
     ignored
         .chain(unowned)
+        .chain(foreign)
         .chain(facts.plan.advice.iter().map(|a| Advice { code: a.code.clone(), message: a.message.clone() }))
         .collect()
 }

@@ -118,6 +118,7 @@ fn status_of(
         refused,
         later: &BTreeMap::new(),
         unowned: &[],
+        foreign: &[],
         downloads: &BTreeMap::new(),
         missing: &[],
         memory: None,

@@ -39,6 +39,8 @@ pub mod annotation {
     pub const CONFIG_HASH: &str = "cherokee.ai/config-hash";
     /// On a child: hash of what was rendered, so that a field that is no longer rendered is noticed.
     pub const RENDERED: &str = "cherokee.ai/rendered";
+    /// On a child: hash of the object as an admission webhook left it in the answer to our own write, which is not fought.
+    pub const LEFT: &str = "cherokee.ai/left";
     /// On a slot's Deployment: when it was last turned on or off, RFC 3339. Budgets for starting and ending run from here.
     pub const SINCE: &str = "cherokee.ai/since";
 }
@@ -121,6 +123,8 @@ pub mod reason {
     pub const START_TIMED_OUT: &str = "StartTimedOut";
     /// Advice: something that was asked for is ignored.
     pub const IGNORED: &str = "Ignored";
+    /// Advice: somebody set fields of a child that the operator leaves alone.
+    pub const FOREIGN_FIELDS: &str = "ForeignFields";
     /// Advice: how many more pieces of advice there are.
     pub const MORE_ADVICE: &str = "MoreAdvice";
     /// Events: a child was created.
