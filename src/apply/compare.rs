@@ -127,12 +127,11 @@ impl Walk<'_> {
         let Some(key) = key.filter(|_| !desired.is_empty()) else { return self.places(path, live, desired) };
         for wanted in desired {
             path.push(Step::entry(wanted));
-            match live.iter_mut().find(|found| found[key] == wanted[key]) {
-                Some(found) => self.value(path, found, wanted),
-                None => {
-                    self.changed(path);
-                    live.push(wanted.clone());
-                }
+            if let Some(found) = live.iter_mut().find(|found| found[key] == wanted[key]) {
+                self.value(path, found, wanted);
+            } else {
+                self.changed(path);
+                live.push(wanted.clone());
             }
             path.pop();
         }
@@ -198,7 +197,7 @@ impl Walk<'_> {
 fn leaves(path: &[String], value: &Value) -> Vec<Vec<String>> {
     let mut all = vec![path.to_vec()];
     for (key, below) in value.as_object().into_iter().flatten() {
-        let path = [path, &[key.clone()]].concat();
+        let path = [path, std::slice::from_ref(key)].concat();
         all.extend(leaves(&path, below));
     }
     all

@@ -45,6 +45,7 @@ fn stored(mut body: Value) -> Value {
 }
 
 /// The edits of a hand: what is edited, where, and to what. The last word says whether it stays and is shown.
+#[expect(clippy::too_many_lines, reason = "a table")]
 fn edits() -> Vec<(&'static str, Kind, Value, &'static str, Value, bool)> {
     let pod = "/spec/template/spec";
     let at = |path: &str| -> &'static str { Box::leak(format!("{pod}{path}").into_boxed_str()) };

@@ -22,18 +22,14 @@ pub(super) enum Owner {
 pub(super) fn owner(body: &Value, cluster: &CherokeeCluster) -> Owner {
     let owners = body.pointer("/metadata/ownerReferences").and_then(Value::as_array);
     let controller = owners.into_iter().flatten().find(|owner| owner["controller"] == true);
-    match controller {
-        Some(controller) => {
-            let uid = controller["uid"].as_str().filter(|uid| !uid.is_empty());
-            if uid.is_some() && uid == cluster.meta().uid.as_deref() { Owner::Us } else { Owner::Another }
-        }
-        None => {
-            let label = |key| body.pointer("/metadata/labels").and_then(|l| l.get(key)).and_then(Value::as_str);
-            let named = label(label::CLUSTER) == Some(&cluster.name_any());
-            let managed = label(label::MANAGED_BY) == Some(names::MANAGED_BY);
-            if named && managed { Owner::Nobody } else { Owner::Another }
-        }
+    if let Some(controller) = controller {
+        let uid = controller["uid"].as_str().filter(|uid| !uid.is_empty());
+        return if uid.is_some() && uid == cluster.meta().uid.as_deref() { Owner::Us } else { Owner::Another };
     }
+    let label = |key| body.pointer("/metadata/labels").and_then(|l| l.get(key)).and_then(Value::as_str);
+    let named = label(label::CLUSTER) == Some(&cluster.name_any());
+    let managed = label(label::MANAGED_BY) == Some(names::MANAGED_BY);
+    if named && managed { Owner::Nobody } else { Owner::Another }
 }
 
 /// Whether an object is being deleted, and what it waits for.

@@ -32,8 +32,11 @@ const TERMINAL: TimeDelta = TimeDelta::minutes(5);
 /// Most events that are read.
 const EVENTS: u32 = 20;
 
-/// When the events of a StatefulSet, by UID, were last read, and what they said.
-static SAID: Mutex<BTreeMap<String, (DateTime<Utc>, Option<String>)>> = Mutex::new(BTreeMap::new());
+/// When the events of a StatefulSet were last read, and what they said.
+type Said = (DateTime<Utc>, Option<String>);
+
+/// What was last read, by UID.
+static SAID: Mutex<BTreeMap<String, Said>> = Mutex::new(BTreeMap::new());
 
 impl Writer<'_> {
     /// Deletes a pod that keeps a StatefulSet from its newest revision, and names what it is refused.

@@ -130,14 +130,13 @@ impl Writer<'_> {
     /// is another's, or it is being deleted.
     async fn ours(&mut self, child: &Child) -> Result<Option<Value>, Error> {
         let name = object(child.kind, &child.name);
-        let found = match self.applied.live.get(child.kind, &child.name) {
-            Some(found) => found.clone(),
-            None => {
-                let answer = self.api(child.kind).get_opt(&child.name).await;
-                // A cluster older than DRA has no claim templates: the write says so.
-                let Some(found) = self.taken(&name, &child.body, answer, "look for")? else { return Ok(None) };
-                serde_json::to_value(found).map_err(|source| Error::Document { what: "a child", source })?
-            }
+        let found = if let Some(found) = self.applied.live.get(child.kind, &child.name) {
+            found.clone()
+        } else {
+            let answer = self.api(child.kind).get_opt(&child.name).await;
+            // A cluster older than DRA has no claim templates: the write says so.
+            let Some(found) = self.taken(&name, &child.body, answer, "look for")? else { return Ok(None) };
+            serde_json::to_value(found).map_err(|source| Error::Document { what: "a child", source })?
         };
         if found.is_null() {
             return Ok(Some(found));

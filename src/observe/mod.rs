@@ -6,6 +6,7 @@ pub mod fleet;
 pub(crate) mod holds;
 pub(crate) mod live;
 mod nodes;
+mod references;
 pub(crate) mod requests;
 mod slices;
 mod sources;
@@ -14,6 +15,7 @@ pub(crate) mod trouble;
 pub use clusters::{Known, cluster_id};
 pub use fleet::fleet;
 pub use live::Live;
+pub use references::{Missing, Use};
 pub use sources::Sources;
 pub use trouble::Trouble;
 
@@ -23,7 +25,6 @@ use crate::{
 };
 use cherokee_api::{
     CherokeeCluster, GpuHold,
-    gateway::AuthMode,
     memory::MemoryMode,
     names::{child, label},
 };
@@ -34,16 +35,15 @@ use cherokee_wire::{
     worker::Download,
 };
 use chrono::{DateTime, Utc};
-use futures::future::join_all;
 use k8s_openapi::api::{
     apps::v1::Deployment,
-    core::v1::{ConfigMap, Node, PersistentVolumeClaim, Pod, Secret},
+    core::v1::{ConfigMap, Node, Pod, Secret},
     resource::v1::{DeviceClass, ResourceClaim, ResourceSlice},
 };
 use kube::{
     Api, Client, Resource, ResourceExt,
     api::{DynamicObject, ListParams},
-    core::{ApiResource, DeserializeGuard, NamespaceResourceScope},
+    core::{ApiResource, DeserializeGuard},
 };
 use serde::de::DeserializeOwned;
 use std::{collections::BTreeMap, fmt::Debug, sync::Arc};
@@ -75,8 +75,8 @@ pub struct Observed {
     pub downloads: BTreeMap<String, Option<Download>>,
     /// The password of the managed Redis.
     pub password: Password,
-    /// Objects that the spec names and that are not there, as "Secret `name`".
-    pub missing: Vec<String>,
+    /// What the spec names and what is not there.
+    pub missing: Vec<Missing>,
 }
 
 /// Takes the snapshot. `None`: the cluster is gone or going.
@@ -100,7 +100,7 @@ pub async fn observe(
         own_pods(client, namespace, name),
         read_hints(client, namespace, name),
         read_password(client, &cluster, namespace, name),
-        missing(client, &cluster, namespace),
+        references::missing(client, &cluster, namespace),
     )?;
     let fleet = fleet(&sources, &cluster.spec.accelerator, &cluster.spec.workers.tolerations);
     let id = cluster_id(&cluster.metadata);
@@ -225,31 +225,4 @@ async fn read_password(
             stored: false,
         }),
     }
-}
-
-/// Secrets and claims that the spec names and that do not exist.
-async fn missing(client: &Client, cluster: &CherokeeCluster, namespace: &str) -> Result<Vec<String>, Error> {
-    let spec = &cluster.spec;
-    let keys = spec.gateway.auth.secret_ref.as_ref().filter(|_| spec.gateway.auth.mode == AuthMode::ApiKey);
-    let connection = spec.muscle_memory.connection_secret_ref.as_ref();
-    let tokens = spec.models.iter().filter_map(|m| m.credentials_secret_ref.as_ref());
-    let secrets = keys.into_iter().chain(connection).chain(tokens).map(|s| s.name.as_str());
-    let claims = spec.models.iter().filter_map(|m| crate::render::claim_of(&m.uri)).map(|(claim, _)| claim);
-    let secrets = join_all(secrets.map(|name| absent::<Secret>(client, namespace, name)));
-    let claims = join_all(claims.map(|name| absent::<PersistentVolumeClaim>(client, namespace, name)));
-    let (secrets, claims) = futures::join!(secrets, claims);
-    let mut missing: Vec<_> =
-        secrets.into_iter().chain(claims).collect::<Result<Vec<_>, _>>()?.into_iter().flatten().collect();
-    missing.sort();
-    missing.dedup();
-    Ok(missing)
-}
-
-async fn absent<K>(client: &Client, namespace: &str, name: &str) -> Result<Option<String>, Error>
-where
-    K: Resource<DynamicType = (), Scope = NamespaceResourceScope> + Clone + DeserializeOwned + Debug,
-{
-    let found = Api::<K>::namespaced(client.clone(), namespace).get_metadata_opt(name).await;
-    let found = found.doing(format!("look for {} `{name}`", K::kind(&())))?;
-    Ok(found.is_none().then(|| format!("{} `{name}`", K::kind(&()))))
 }

@@ -38,6 +38,13 @@ pub(crate) fn is_ready(pod: &Pod) -> bool {
     conditions.is_some_and(|all| all.iter().any(|c| c.type_ == "Ready" && c.status == "True"))
 }
 
+/// Whether all containers of a pod run, ready or not.
+pub(crate) fn is_running(pod: &Pod) -> bool {
+    let containers = pod.status.as_ref().and_then(|s| s.container_statuses.as_ref());
+    let running = |c: &ContainerStatus| c.state.as_ref().is_some_and(|state| state.running.is_some());
+    containers.is_some_and(|all| !all.is_empty() && all.iter().all(running))
+}
+
 /// Since when some pods have had none that is ready, as far as those that are there tell: the latest of the moments at which
 /// each was made or stopped being ready.
 pub(crate) fn down_since<'a>(pods: impl IntoIterator<Item = &'a Pod>) -> Option<DateTime<Utc>> {

@@ -39,8 +39,9 @@ pub(super) fn bounded(mut status: CherokeeClusterStatus) -> CherokeeClusterStatu
         [&mut role.name].into_iter().chain(&mut role.code).chain(&mut role.slots).for_each(|text| cut(text, WORD));
     }
     few(&mut status.advice);
-    for text in [&mut status.roles_summary, &mut status.gpus_summary, &mut status.next, &mut status.url] {
-        text.iter_mut().for_each(|text| cut(text, SHORT_MESSAGE));
+    let texts = [&mut status.roles_summary, &mut status.gpus_summary, &mut status.next, &mut status.url];
+    for text in texts.into_iter().flatten() {
+        cut(text, SHORT_MESSAGE);
     }
     status.next_transition.iter_mut().for_each(|next| cut(&mut next.role, WORD));
     status.auto.iter_mut().filter_map(|auto| auto.asked.as_mut()).for_each(|asked| cut(asked, WORD));
@@ -114,9 +115,8 @@ mod tests {
 
     #[test]
     fn advice_beyond_sixteen_is_counted() {
-        let mut status = CherokeeClusterStatus::default();
-        status.advice = (0..1501).map(|n| Advice { code: "Ignored".into(), message: n.to_string() }).collect();
-        let advice = bounded(status).advice;
+        let advice = (0..1501).map(|n| Advice { code: "Ignored".into(), message: n.to_string() }).collect();
+        let advice = bounded(CherokeeClusterStatus { advice, ..CherokeeClusterStatus::default() }).advice;
         assert_eq!((advice.len(), advice[15].message.as_str()), (17, "15"));
         assert_eq!(advice[16].code, "MoreAdvice");
         assert!(advice[16].message.starts_with("1485 more"), "{}", advice[16].message);

@@ -7,6 +7,7 @@ use super::{
 };
 use crate::{
     observe::{
+        Missing, Use,
         live::{ready, replicas},
         trouble::{self, Trouble},
     },
@@ -111,9 +112,8 @@ fn workers(facts: &Facts<'_>, slots: &BTreeMap<String, Seen>) -> Verdict {
         };
         return Verdict::good(kind, reason::READY, message);
     }
-    let absent = facts.missing.iter().find(|name| !is_gateways(facts, name) && !is_connection(facts, name));
-    if let Some(absent) = absent {
-        return Verdict::bad(kind, reason::REFERENCE_NOT_FOUND, format!("{absent} does not exist: create it"), true);
+    if let Some(lacks) = lacks(facts, Use::Model, kind) {
+        return lacks;
     }
     let names = missing.iter().map(|(name, _)| format!("`{name}`")).collect::<Vec<_>>().join(", ");
     if missing.iter().all(|(_, seen)| seen.in_budget) {
@@ -126,36 +126,52 @@ fn workers(facts: &Facts<'_>, slots: &BTreeMap<String, Seen>) -> Verdict {
     }
 }
 
-fn is_gateways(facts: &Facts<'_>, object: &str) -> bool {
-    facts.cluster.spec.gateway.auth.secret_ref.as_ref().is_some_and(|s| object == format!("Secret `{}`", s.name))
-}
-
-fn is_connection(facts: &Facts<'_>, object: &str) -> bool {
-    facts
-        .cluster
-        .spec
-        .muscle_memory
-        .connection_secret_ref
-        .as_ref()
-        .is_some_and(|s| object == format!("Secret `{}`", s.name))
+/// Something that the spec names for a part and that is not there.
+fn lacks(facts: &Facts<'_>, part: Use, kind: &'static str) -> Option<Verdict> {
+    let Missing { object, key, .. } = facts.missing.iter().find(|missing| missing.part == part)?;
+    let what = match part {
+        Use::ApiKeys => " with the API keys",
+        Use::Connection => " with the address of the Redis",
+        Use::Model => "",
+    };
+    let (reason, lack) = match key {
+        Some(key) => (reason::SECRET_KEY_MISSING, format!("does not have {key}: add it")),
+        None => (reason::REFERENCE_NOT_FOUND, "does not exist: create it".to_owned()),
+    };
+    Some(Verdict::bad(kind, reason, format!("{object}{what} {lack}"), true))
 }
 
 fn cache(facts: &Facts<'_>) -> Verdict {
     let kind = condition::CACHE_READY;
     match facts.cluster.spec.muscle_memory.mode {
         MemoryMode::Disabled => Verdict::good(kind, reason::DISABLED, "spec.muscleMemory.mode is Disabled"),
-        MemoryMode::External => match facts.missing.iter().find(|name| is_connection(facts, name)) {
-            Some(absent) => Verdict::bad(
-                kind,
-                reason::REFERENCE_NOT_FOUND,
-                format!("{absent} does not exist: create it with the key `url`"),
-                true,
-            ),
-            None => Verdict::good(kind, reason::READY, "spec.muscleMemory.mode is External"),
-        },
+        MemoryMode::External => lacks(facts, Use::Connection, kind).unwrap_or_else(|| external(facts)),
         MemoryMode::Managed => part(facts, kind, Kind::StatefulSet, &child::memory(&facts.name), Component::Memory),
     }
 }
+
+/// A Redis of the user is known by the daemon alone: that is ready while it can work with it.
+fn external(facts: &Facts<'_>) -> Verdict {
+    let kind = condition::CACHE_READY;
+    let name = child::autonomic(&facts.name);
+    if facts.live.get(Kind::Deployment, &name).is_some_and(|body| ready(body) > 0) {
+        return Verdict::good(kind, reason::READY, "the daemon works with the Redis of spec.muscleMemory");
+    }
+    let of_daemon = |p: &&Pod| p.labels().get(label::COMPONENT).is_some_and(|c| c == Component::Autonomic.word());
+    let pods = || facts.pods.iter().filter(of_daemon);
+    let down = trouble::down_since(pods().filter(|pod| trouble::is_running(pod)));
+    if down.is_some_and(|since| facts.now - since > UNREACHABLE) {
+        let message = format!(
+            "the daemon runs and cannot work with the Redis of spec.muscleMemory.connectionSecretRef: correct its url, or look at that Redis (the log of Deployment `{name}` has the cause)"
+        );
+        return Verdict::bad(kind, reason::CACHE_UNREACHABLE, message, false);
+    }
+    let message = format!("not known yet: Deployment `{name}`, which asks the Redis, is not ready");
+    Verdict::bad(kind, reason::STARTING, message, false)
+}
+
+/// How long a daemon may run without being ready before its Redis is said to be out of reach.
+const UNREACHABLE: chrono::TimeDelta = chrono::TimeDelta::seconds(20);
 
 fn daemons(facts: &Facts<'_>) -> Verdict {
     let kind = condition::DAEMONS_READY;
@@ -167,13 +183,8 @@ fn daemons(facts: &Facts<'_>) -> Verdict {
 
 fn gateway(facts: &Facts<'_>) -> Verdict {
     let kind = condition::GATEWAY_READY;
-    if let Some(absent) = facts.missing.iter().find(|name| is_gateways(facts, name)) {
-        return Verdict::bad(
-            kind,
-            reason::REFERENCE_NOT_FOUND,
-            format!("{absent} with the API keys does not exist: create it"),
-            true,
-        );
+    if let Some(lacks) = lacks(facts, Use::ApiKeys, kind) {
+        return lacks;
     }
     part(facts, kind, Kind::Deployment, &child::gateway(&facts.name), Component::Gateway)
 }
@@ -189,13 +200,11 @@ fn part(facts: &Facts<'_>, condition: &'static str, kind: Kind, name: &str, comp
     let pods = facts.pods.iter().filter(|p| p.labels().get(label::COMPONENT).is_some_and(|c| c == component.word()));
     let lost = || pods.clone().find_map(|pod| on_lost_node(facts, pod));
     let podless = || live.and_then(trouble::of_deployment);
-    match trouble::worst(pods.clone(), facts.now).or_else(lost).or_else(podless) {
-        Some(trouble) => Verdict::troubled(condition, &trouble),
-        None => {
-            let starting = || format!("{kind} `{name}`: {} of {wanted} is ready", count(ready));
-            Verdict::bad(condition, reason::STARTING, pending.unwrap_or_else(starting), false)
-        }
+    if let Some(trouble) = trouble::worst(pods.clone(), facts.now).or_else(lost).or_else(podless) {
+        return Verdict::troubled(condition, &trouble);
     }
+    let starting = || format!("{kind} `{name}`: {} of {wanted} is ready", count(ready));
+    Verdict::bad(condition, reason::STARTING, pending.unwrap_or_else(starting), false)
 }
 
 /// On a lost node a pod says what it said last.

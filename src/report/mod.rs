@@ -13,7 +13,7 @@ use crate::{
     apply::{Applied, ForeignField, Refused},
     error::{Doing, Error},
     lease::Leadership,
-    observe::{Live, Observed},
+    observe::{Live, Missing, Observed},
 };
 use cherokee_api::{
     CherokeeCluster, CherokeeClusterStatus, Strategy,
@@ -54,7 +54,7 @@ pub(crate) struct Facts<'a> {
     pub(crate) unowned: &'a [String],
     pub(crate) foreign: &'a [(String, ForeignField)],
     pub(crate) downloads: &'a BTreeMap<String, Option<Download>>,
-    pub(crate) missing: &'a [String],
+    pub(crate) missing: &'a [Missing],
     pub(crate) memory: Option<MemoryReport>,
     pub(crate) now: DateTime<Utc>,
 }

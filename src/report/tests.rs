@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::{
-    intent,
+    intent, observe,
     render::{self, Child, Kind},
 };
 use cherokee_plan::{Access, Device, Holder, Mib, Node, plan};
@@ -100,6 +100,17 @@ fn status_of(
     refused: &[Refused],
     now: &str,
 ) -> CherokeeClusterStatus {
+    status_with(cluster, live, pods, refused, &[], now)
+}
+
+fn status_with(
+    cluster: &CherokeeCluster,
+    live: &Live,
+    pods: &[Pod],
+    refused: &[Refused],
+    missing: &[Missing],
+    now: &str,
+) -> CherokeeClusterStatus {
     let wish = intent::understand(cluster, &Hints::default(), &fleet(), at(now)).unwrap();
     let plan = plan(&wish.intent, &fleet(), at(now));
     let facts = Facts {
@@ -120,7 +131,7 @@ fn status_of(
         unowned: &[],
         foreign: &[],
         downloads: &BTreeMap::new(),
-        missing: &[],
+        missing,
         memory: None,
         now: at(now),
     };
@@ -266,6 +277,42 @@ fn a_child_that_is_being_deleted_is_not_ready() {
         assert_eq!(words(&find(&status, "Ready")), ("False", reason::DELETING), "{object}");
         assert!(!status.conditions.iter().any(|c| c.type_ == "Stalled"), "it ends by itself");
     }
+}
+
+#[test]
+fn a_secret_without_what_is_read_from_it_is_named_by_the_part_that_reads_it() {
+    let cluster = always();
+    let slot = slot(&cluster);
+    let mut live = children(&slot, CREATED);
+    let ask = |live: &Live, part, condition| {
+        let missing = [Missing { part, object: "Secret `s`".into(), key: Some("the key `k`".into()) }];
+        let status = status_with(&cluster, live, &[], &[], &missing, "2026-11-24T12:00:01Z");
+        (find(&status, condition), find(&status, "Ready").0)
+    };
+    let (gateway, ready) = ask(&live, observe::Use::ApiKeys, "GatewayReady");
+    assert_eq!((words(&gateway), ready.as_str()), (("False", "SecretKeyMissing"), "False"));
+    assert_eq!(gateway.2, "Secret `s` with the API keys does not have the key `k`: add it");
+    died(&mut live, &slot, CREATED);
+    let (workers, _) = ask(&live, observe::Use::Model, "WorkersReady");
+    assert_eq!(words(&workers), ("False", "SecretKeyMissing"));
+}
+
+#[test]
+fn an_external_redis_is_ready_only_while_the_daemon_works_with_it() {
+    let mut cluster = always();
+    cluster.spec.muscle_memory.mode = cherokee_api::memory::MemoryMode::External;
+    let slot = slot(&cluster);
+    let mut live = children(&slot, CREATED);
+    assert_eq!(words(&said(&cluster, &live, "2026-11-24T12:10:00Z", "CacheReady")), ("True", "Ready"));
+    set(&mut live, "c-autonomic", "/status/readyReplicas", json!(0));
+    assert_eq!(words(&said(&cluster, &live, "2026-11-24T12:10:00Z", "CacheReady")), ("False", "Starting"));
+    let pod = json!({"metadata": {"name": "a", "labels": {"app.kubernetes.io/component": "autonomic"}, "creationTimestamp": CREATED},
+        "status": {"containerStatuses": [{"name": "autonomic", "image": "i", "imageID": "", "ready": false, "restartCount": 0,
+            "state": {"running": {}}}]}});
+    let pods: Vec<Pod> = vec![serde_json::from_value(pod).unwrap()];
+    let cache = |now| find(&status_of(&cluster, &live, &pods, &[], now), "CacheReady");
+    assert_eq!(words(&cache("2026-11-24T12:00:10Z")), ("False", "Starting"));
+    assert_eq!(words(&cache("2026-11-24T12:00:30Z")), ("False", "CacheUnreachable"));
 }
 
 /// All children of a cluster.

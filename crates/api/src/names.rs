@@ -101,6 +101,10 @@ pub mod reason {
     pub const UNREADABLE: &str = "Unreadable";
     /// A referenced Secret or claim does not exist.
     pub const REFERENCE_NOT_FOUND: &str = "ReferenceNotFound";
+    /// A referenced Secret lacks the key that is read from it.
+    pub const SECRET_KEY_MISSING: &str = "SecretKeyMissing";
+    /// The daemon runs and cannot work with an external Redis.
+    pub const CACHE_UNREACHABLE: &str = "CacheUnreachable";
     /// Cache disabled by the spec.
     pub const DISABLED: &str = "Disabled";
     /// A pod keeps failing.
