@@ -65,9 +65,12 @@ impl Server {
         };
         match (method.as_str(), objects.get(&path)) {
             ("GET", Some(found)) => (200, found.clone()),
-            ("GET", None) => status(404, "not found"),
+            ("GET" | "DELETE", None) => status(404, "not found"),
             ("POST", Some(_)) => status(409, "already exists"),
-            ("DELETE", _) => objects.remove(&path).map_or_else(|| status(404, "not found"), |found| (200, found)),
+            ("DELETE", Some(_)) => {
+                objects.remove(&path);
+                (200, json!({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success"}))
+            }
             (_, found) => {
                 let mut object = found.cloned().unwrap_or_else(|| json!({}));
                 merge(&mut object, &body);
@@ -85,16 +88,25 @@ impl Server {
 
     /// A pass over `children`, with the children as they are on this server.
     async fn pass(&self, children: Vec<Child>) -> Applied {
+        let desired = Desired { accounts: children.clone(), ..Desired::default() };
+        self.pass_to(desired, &children, &[]).await
+    }
+
+    /// A pass that sees `known` as they are on this server, and `pods`.
+    async fn pass_to(&self, desired: Desired, known: &[Child], pods: &[Pod]) -> Applied {
         let mut live = Live::default();
-        for child in &children {
+        for child in known {
             if let Some(found) = self.objects.lock().unwrap().get(&path(child)) {
                 live.insert(child.kind, &child.name, found.clone());
             }
         }
         let cluster = cluster();
         let (client, leadership) = (self.client(), Leadership::always());
-        let desired = Desired { accounts: children, ..Desired::default() };
-        Writer::new(&client, &leadership, &cluster, live).apply(desired, &[], Utc::now()).await.unwrap()
+        Writer::new(&client, &leadership, &cluster, live).apply(desired, pods, Utc::now()).await.unwrap()
+    }
+
+    fn has(&self, path: &str, body: Value) {
+        self.objects.lock().unwrap().insert(path.to_owned(), body);
     }
 }
 
@@ -214,4 +226,44 @@ async fn what_is_being_deleted_is_named_and_not_written() {
     let applied = server.pass(vec![slot]).await;
     assert_eq!((applied.refused()[0].reason, server.written()), (names::reason::DELETING, vec![]));
     assert!(applied.refused()[0].message.contains("`example.org/hold`"), "{}", applied.refused()[0].message);
+}
+
+const PASSWORD: &str = "/api/v1/namespaces/n/secrets/c-memory-password";
+
+#[tokio::test]
+async fn the_password_goes_with_the_redis_that_it_belongs_to() {
+    let redis = child(Kind::StatefulSet, "c-memory", json!({}));
+    for (uid, deleted) in [("u", true), ("other", false)] {
+        let server = Server::new();
+        server.has(&path(&redis), redis.body.clone());
+        let owner = json!([{"uid": uid, "controller": true, "name": "c", "kind": "x", "apiVersion": "x"}]);
+        server.has(
+            PASSWORD,
+            json!({"apiVersion": "meta.k8s.io/v1", "kind": "PartialObjectMetadata",
+            "metadata": {"name": "c-memory-password", "uid": "p", "ownerReferences": owner}}),
+        );
+        server.pass_to(Desired::default(), std::slice::from_ref(&redis), &[]).await;
+        let expected = [deleted.then(|| format!("DELETE {PASSWORD}")), Some(format!("DELETE {}", path(&redis)))];
+        assert_eq!(server.written(), expected.into_iter().flatten().collect::<Vec<_>>());
+    }
+}
+
+#[tokio::test]
+async fn a_pod_that_keeps_redis_from_its_newest_revision_is_deleted() {
+    let server = Server::new();
+    let redis = child(Kind::StatefulSet, "c-memory", json!({}));
+    let mut body = redis.body.clone();
+    body["metadata"]["uid"] = json!("s");
+    body["status"] = json!({"updateRevision": "b", "replicas": 1});
+    server.has(&path(&redis), body);
+    let pod = json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "c-memory-0", "uid": "p",
+        "labels": {"controller-revision-hash": "a"}, "creationTimestamp": "2026-11-24T12:00:00Z",
+        "ownerReferences": [{"uid": "s", "controller": true, "name": "c-memory", "kind": "StatefulSet", "apiVersion": "apps/v1"}]},
+        "status": {}});
+    let path = "/api/v1/namespaces/n/pods/c-memory-0";
+    server.has(path, pod.clone());
+    let desired = Desired { memory: vec![redis.clone()], ..Desired::default() };
+    let applied = server.pass_to(desired, &[redis], &[serde_json::from_value(pod).unwrap()]).await;
+    assert_eq!((server.written(), applied.refused()), (vec![format!("DELETE {path}")], &[][..]));
+    assert!(applied.waiting());
 }
