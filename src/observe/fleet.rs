@@ -11,23 +11,23 @@ use k8s_openapi::api::{
     core::v1::{Node, Pod, Toleration},
     resource::v1::{DeviceClass, ResourceClaim, ResourceSlice},
 };
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 /// What was listed, cluster-wide.
 #[derive(Clone, Debug, Default)]
 pub struct Sources {
     /// All nodes.
-    pub nodes: Vec<Node>,
+    pub nodes: Vec<Arc<Node>>,
     /// All ResourceSlices.
-    pub slices: Vec<ResourceSlice>,
+    pub slices: Vec<Arc<ResourceSlice>>,
     /// The DeviceClass of the accelerator, if it exists.
-    pub class: Option<DeviceClass>,
+    pub class: Option<Arc<DeviceClass>>,
     /// All ResourceClaims.
-    pub claims: Vec<ResourceClaim>,
+    pub claims: Vec<Arc<ResourceClaim>>,
     /// Pods that may use the extended resource; empty where no node offers it.
-    pub pods: Vec<Pod>,
+    pub pods: Vec<Arc<Pod>>,
     /// Slot Deployments of all CherokeeClusters.
-    pub slots: Vec<Deployment>,
+    pub slots: Vec<Arc<Deployment>>,
     /// All CherokeeClusters by UID.
     pub clusters: BTreeMap<String, ClusterId>,
 }
@@ -37,7 +37,7 @@ pub struct Sources {
 /// Holds of CherokeeClusters come from the annotation of live slot Deployments; where two clusters claim one device the
 /// older one holds it. What is left and in use is foreign.
 pub fn fleet(sources: &Sources, accelerator: &Accelerator, tolerations: &[Toleration]) -> Fleet {
-    let driver = slices::driver_of(sources.class.as_ref(), &accelerator.device_class_name);
+    let driver = slices::driver_of(sources.class.as_deref(), &accelerator.device_class_name);
     let mut published = slices::published(&sources.slices, &driver);
     let foreign = slices::foreign(&sources.claims, &driver);
     let holds = Holds::of(&sources.slots, &sources.clusters);
@@ -128,7 +128,7 @@ fn plugin_devices(
     labels: &BTreeMap<String, String>,
     resource: &str,
     holds: &Holds,
-    pods: &[Pod],
+    pods: &[Arc<Pod>],
 ) -> Vec<Device> {
     let domain = resource.split('/').next().unwrap_or_default();
     let product = labels.get(&format!("{domain}/gpu.product")).cloned().unwrap_or_default();
@@ -162,7 +162,7 @@ fn is_stand_in(node: &str, uuid: &str) -> bool {
 }
 
 /// How many of an extended resource pods that are not ours have on a node.
-fn foreign_use(node: &str, resource: &str, pods: &[Pod]) -> u64 {
+fn foreign_use(node: &str, resource: &str, pods: &[Arc<Pod>]) -> u64 {
     pods.iter()
         .filter(|p| p.spec.as_ref().is_some_and(|s| s.node_name.as_deref() == Some(node)))
         .filter(|p| !p.metadata.labels.as_ref().is_some_and(|l| l.contains_key(label::SLOT)))

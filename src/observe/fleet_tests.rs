@@ -1,39 +1,45 @@
 use super::*;
 use serde_json::json;
 
-fn node(name: &str, gpus: Option<u32>) -> Node {
+fn node(name: &str, gpus: Option<u32>) -> Arc<Node> {
     let allocatable = gpus.map(|n| json!({"nvidia.com/gpu": n.to_string()})).unwrap_or(json!({}));
-    serde_json::from_value(json!({
+    Arc::new(serde_json::from_value(json!({
         "metadata": {"name": name, "labels": {"nvidia.com/gpu.product": "NVIDIA-GeForce-RTX-5070", "nvidia.com/gpu.memory": "16303"}},
         "status": {"conditions": [{"type": "Ready", "status": "True"}], "allocatable": allocatable},
     }))
-    .unwrap()
+    .unwrap())
 }
-fn slice(node: &str, gpus: u32) -> ResourceSlice {
+fn slice(node: &str, gpus: u32) -> Arc<ResourceSlice> {
     let devices: Vec<_> = (0..gpus)
         .map(|i| {
             json!({"name": format!("gpu-{i}"), "attributes": {"uuid": {"string": format!("GPU-{node}-{i}")}},
                 "capacity": {"memory": {"value": "16303Mi"}}})
         })
         .collect();
-    serde_json::from_value(json!({"spec": {"driver": "gpu.nvidia.com", "nodeName": node,
+    Arc::new(
+        serde_json::from_value(json!({"spec": {"driver": "gpu.nvidia.com", "nodeName": node,
         "pool": {"name": node, "generation": 1, "resourceSliceCount": 1}, "devices": devices}}))
-    .unwrap()
+        .unwrap(),
+    )
 }
-fn slot(name: &str, cluster: &str, device: &str) -> Deployment {
-    serde_json::from_value(json!({"metadata": {"name": name, "namespace": "ns", "annotations": {"cherokee.ai/device": device},
+fn slot(name: &str, cluster: &str, device: &str) -> Arc<Deployment> {
+    Arc::new(serde_json::from_value(json!({"metadata": {"name": name, "namespace": "ns", "annotations": {"cherokee.ai/device": device},
         "labels": {"cherokee.ai/cluster": cluster},
         "ownerReferences": [{"apiVersion": "cherokee.ai/v1alpha1", "kind": "CherokeeCluster", "name": cluster, "uid": cluster, "controller": true}]}}))
-    .unwrap()
+    .unwrap())
 }
 fn cluster(name: &str, created: i64) -> (String, ClusterId) {
     let created = chrono::DateTime::from_timestamp(created, 0).unwrap();
     (name.into(), ClusterId { created, uid: name.into(), namespace: "ns".into(), name: name.into() })
 }
-fn pod(node: &str, gpus: u32, phase: &str) -> Pod {
-    serde_json::from_value(json!({"metadata": {"name": "other"}, "status": {"phase": phase}, "spec": {"nodeName": node,
-        "containers": [{"name": "c", "resources": {"limits": {"nvidia.com/gpu": gpus.to_string()}}}]}}))
-    .unwrap()
+fn pod(node: &str, gpus: u32, phase: &str) -> Arc<Pod> {
+    Arc::new(
+        serde_json::from_value(
+            json!({"metadata": {"name": "other"}, "status": {"phase": phase}, "spec": {"nodeName": node,
+        "containers": [{"name": "c", "resources": {"limits": {"nvidia.com/gpu": gpus.to_string()}}}]}}),
+        )
+        .unwrap(),
+    )
 }
 fn see(sources: &Sources) -> Fleet {
     fleet(sources, &Accelerator::standard(), &[])
@@ -95,7 +101,7 @@ fn a_foreign_claim_takes_its_very_device() {
     let sources = Sources {
         nodes: vec![node("redfin", None)],
         slices: vec![slice("redfin", 2)],
-        claims: vec![claim],
+        claims: vec![Arc::new(claim)],
         ..Sources::default()
     };
     assert_eq!(holders(&see(&sources), "redfin"), ["free", "foreign"]);
@@ -118,7 +124,7 @@ fn under_the_device_plugin_foreign_pods_are_counted_and_ended_ones_are_not() {
 fn a_device_that_is_withdrawn_under_a_ready_worker_stays_that_workers() {
     let running = |name: &str, device: &str| {
         let mut slot = slot(name, "old", device);
-        slot.status = serde_json::from_value(json!({"readyReplicas": 1})).unwrap();
+        Arc::make_mut(&mut slot).status = serde_json::from_value(json!({"readyReplicas": 1})).unwrap();
         slot
     };
     let mut sources = Sources {
@@ -147,9 +153,9 @@ fn a_device_that_is_withdrawn_under_a_ready_worker_stays_that_workers() {
 #[test]
 fn what_only_looks_like_a_slot_holds_nothing() {
     let mut bare = slot("bare", "old", "redfin/GPU-redfin-0");
-    bare.metadata.owner_references = None;
+    Arc::make_mut(&mut bare).metadata.owner_references = None;
     let mut elsewhere = slot("elsewhere", "old", "redfin/GPU-redfin-1");
-    elsewhere.metadata.namespace = Some("other".into());
+    Arc::make_mut(&mut elsewhere).metadata.namespace = Some("other".into());
     let sources = Sources {
         nodes: vec![node("redfin", None)],
         slices: vec![slice("redfin", 2)],

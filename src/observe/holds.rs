@@ -8,7 +8,10 @@ use cherokee_api::{
 use cherokee_plan::{ClusterId, DeviceId, Holder};
 use k8s_openapi::{api::apps::v1::Deployment, apimachinery::pkg::apis::meta::v1::OwnerReference};
 use kube::{Resource, ResourceExt, core::ObjectMeta};
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 /// Devices that slots of CherokeeClusters hold.
 pub(crate) struct Holds {
@@ -20,7 +23,7 @@ pub(crate) struct Holds {
 impl Holds {
     /// Reads the annotation [`annotation::DEVICE`]. Where two clusters claim a device, the older one, then the lower UID,
     /// holds it.
-    pub(crate) fn of(slots: &[Deployment], clusters: &BTreeMap<String, ClusterId>) -> Self {
+    pub(crate) fn of(slots: &[Arc<Deployment>], clusters: &BTreeMap<String, ClusterId>) -> Self {
         let mut claims: BTreeMap<DeviceId, BTreeMap<ClusterId, Vec<String>>> = BTreeMap::new();
         let mut running = BTreeSet::new();
         for slot in slots {

@@ -1,8 +1,10 @@
-//! One snapshot a pass: the resource, the fleet, the cluster's own children and pods, hints and password. Reads only.
+//! One snapshot a pass: the resource, the fleet, the cluster's own children and pods, hints and password. Made from the
+//! stores; only what the spec names is got by name, and workers that download are asked.
 
 pub(crate) mod downloads;
 pub mod fleet;
 pub(crate) mod holds;
+mod listed;
 pub(crate) mod live;
 mod nodes;
 mod slices;
@@ -10,19 +12,22 @@ pub(crate) mod trouble;
 
 pub use fleet::{Sources, fleet};
 pub use holds::cluster_id;
+pub use listed::fleet_now;
 pub use live::Live;
 pub use trouble::Trouble;
 
 use crate::{
-    error::{Doing, Error},
+    error::Error,
+    name::Name,
+    operator::Operator,
     render::{Kind, Password},
+    stores::{
+        Kept, Seen, extended,
+        named::{self, Found, Object},
+    },
+    thread::compute,
 };
-use cherokee_api::{
-    CherokeeCluster,
-    gateway::AuthMode,
-    memory::MemoryMode,
-    names::{child, label},
-};
+use cherokee_api::{CherokeeCluster, gateway::AuthMode, memory::MemoryMode, names::child};
 use cherokee_plan::{ClusterId, Fleet};
 use cherokee_wire::{
     hints::{self, Hints, MemoryReport},
@@ -30,21 +35,15 @@ use cherokee_wire::{
     worker::Download,
 };
 use chrono::{DateTime, Utc};
-use futures::future::join_all;
-use k8s_openapi::api::{
-    apps::v1::Deployment,
-    core::v1::{ConfigMap, Node, PersistentVolumeClaim, Pod, Secret},
-    resource::v1::{DeviceClass, ResourceClaim, ResourceSlice},
-};
-use kube::{
-    Api, Client, Resource, ResourceExt,
-    api::ListParams,
-    core::{DeserializeGuard, NamespaceResourceScope, PartialObjectMeta},
-};
+use k8s_openapi::api::core::v1::Pod;
 use serde::de::DeserializeOwned;
-use std::{collections::BTreeMap, fmt::Debug, sync::Arc};
+use serde_json::Value;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
-/// What one pass knows. After it nobody reads the API server again in this pass, but for holds inside the lock.
+/// What one pass knows. After it nobody reads again in this pass, but for holds inside the lock.
 #[derive(Clone, Debug)]
 pub struct Observed {
     /// When.
@@ -71,165 +70,109 @@ pub struct Observed {
     pub password: Password,
     /// Objects that the spec names and that are not there, as "Secret `name`".
     pub missing: Vec<String>,
+    /// When the next look at objects that the spec names is due.
+    pub look: Option<DateTime<Utc>>,
 }
 
 /// Takes the snapshot. `None`: the cluster is gone or going.
-pub async fn observe(
-    client: &Client,
-    now: DateTime<Utc>,
-    namespace: &str,
-    name: &str,
-) -> Result<Option<Observed>, Error> {
-    let api: Api<DeserializeGuard<CherokeeCluster>> = Api::namespaced(client.clone(), namespace);
-    let found = api.get_opt(name).await.doing(format!("read CherokeeCluster `{name}`"))?;
-    // An object that became unreadable since its wake-up comes back by its own wake-up.
-    let Some(cluster) = found.and_then(|guard| guard.0.ok()) else { return Ok(None) };
+pub(crate) async fn observe(op: &Operator, owner: &Name) -> Result<Option<Observed>, Error> {
+    let now = op.clock.now();
+    let seen = op.stores.clusters.get(owner);
+    let Some(Seen::Read(cluster)) = seen.as_deref() else { return Ok(None) };
+    let cluster = cluster.clone();
     if cluster.metadata.deletion_timestamp.is_some() {
         return Ok(None);
     }
-    let cluster = Arc::new(cluster);
-    let (sources, live, pods, (hints, memory), password, missing) = futures::try_join!(
-        sources(client, &cluster),
-        Live::read(client, namespace, name),
-        own_pods(client, namespace, name),
-        read_hints(client, namespace, name),
-        read_password(client, &cluster, namespace, name),
-        missing(client, &cluster, namespace),
-    )?;
-    let fleet = fleet(&sources, &cluster.spec.accelerator, &cluster.spec.workers.tolerations);
+    let live = Live::read(&op.stores, owner)?;
+    let pods = own_pods(op, owner);
+    let data = live.get(Kind::ConfigMap, &child::hints(&owner.name));
+    // What can't be read counts as absent: the daemon will write it anew.
+    let hints = document(data, hints::KEY).unwrap_or_default();
+    let memory = document(data, MemoryReport::KEY);
+    let layout = document(live.get(Kind::ConfigMap, &child::layout(&owner.name)), layout::KEY);
+    let failing = pods.iter().any(|pod| pod.status.as_ref().is_some_and(|s| s.phase.as_deref() == Some("Pending")))
+        || trouble::worst(&pods, now).is_some();
+    let looked = op.named.look(&op.client, owner, wanted(&cluster), failing, now);
+    let asked = async { Ok(downloads::downloads(&cluster, &live, &pods).await) };
+    let ((found, look), fleet, downloads) =
+        futures::try_join!(looked, async { Ok(fleet_of(op, &cluster).await) }, asked)?;
+    let missing =
+        found.iter().filter(|(object, found)| **found == Found::Absent && !matches!(object, Object::Password(_)));
+    let missing = missing.map(|(object, _)| named::words(object)).collect::<BTreeSet<_>>().into_iter().collect();
+    let password = password(&cluster, &found)?;
     let id = cluster_id(&cluster.metadata);
-    let layout = document(live.get(Kind::ConfigMap, &child::layout(name)), layout::KEY);
-    let downloads = downloads::downloads(&cluster, &pods).await;
-    Ok(Some(Observed { now, cluster, id, fleet, hints, memory, layout, live, pods, downloads, password, missing }))
+    let observed =
+        Observed { now, cluster, id, fleet, hints, memory, layout, live, pods, downloads, password, missing, look };
+    Ok(Some(observed))
 }
 
-/// The fleet as it is now, simulated devices included: read once more by a pass that is about to take a device.
-pub async fn fleet_now(client: &Client, cluster: &CherokeeCluster) -> Result<Fleet, Error> {
-    let sources = sources(client, cluster).await?;
-    Ok(fleet(&sources, &cluster.spec.accelerator, &cluster.spec.workers.tolerations))
+/// The fleet as the stores have it now, simulated devices included.
+pub(crate) async fn fleet_of(op: &Operator, cluster: &Arc<CherokeeCluster>) -> Fleet {
+    let stores = op.stores.clone();
+    let cluster = cluster.clone();
+    compute(move || {
+        let accelerator = &cluster.spec.accelerator;
+        let class = Name::new("", &accelerator.device_class_name);
+        let ids = stores.clusters.all().into_iter().filter_map(|seen| {
+            let meta = seen.as_ref().meta();
+            Some((meta.uid.clone()?, cluster_id(meta)))
+        });
+        let mut pods = stores.pods.all();
+        pods.retain(|pod| extended(pod).contains(&accelerator.resource_name));
+        let sources = Sources {
+            nodes: stores.nodes.all(),
+            slices: stores.slices.all(),
+            class: stores.classes.get(&class),
+            claims: stores.claims.all(),
+            pods,
+            slots: stores.slots.all(),
+            clusters: ids.collect(),
+        };
+        fleet(&sources, accelerator, &cluster.spec.workers.tolerations)
+    })
+    .await
 }
 
-async fn sources(client: &Client, cluster: &CherokeeCluster) -> Result<Sources, Error> {
-    let accelerator = &cluster.spec.accelerator;
-    let classes: Api<DeviceClass> = Api::all(client.clone());
-    let class = async {
-        let found = classes.get_opt(&accelerator.device_class_name).await;
-        // A cluster older than DRA has no such API; then nobody publishes devices by it either.
-        found.or_else(absent_api).doing("read the DeviceClass")
-    };
-    let (nodes, slices, class, claims, slots, clusters) = futures::try_join!(
-        all::<Node>(client, ListParams::default()),
-        all_or_none::<ResourceSlice>(client),
-        class,
-        all_or_none::<ResourceClaim>(client),
-        all::<Deployment>(client, ListParams::default().labels(label::SLOT)),
-        cluster_ids(client),
-    )?;
-    let plugged = nodes.iter().any(|node| nodes::allocatable(node, &accelerator.resource_name) > 0);
-    // Only the device plugin needs them, and a slightly old list does: the kubelet has the last word.
-    let pods = if plugged { all::<Pod>(client, ListParams::default().match_any()).await? } else { Vec::new() };
-    Ok(Sources { nodes, slices, class, claims, pods, slots, clusters })
+/// The driver by which a cluster gets devices.
+pub(crate) fn driver_of(op: &Operator, cluster: &CherokeeCluster) -> String {
+    let name = &cluster.spec.accelerator.device_class_name;
+    slices::driver_of(op.stores.classes.get(&Name::new("", name)).as_deref(), name)
 }
 
-async fn cluster_ids(client: &Client) -> Result<BTreeMap<String, ClusterId>, Error> {
-    let api: Api<CherokeeCluster> = Api::all(client.clone());
-    // Metadata only: another tenant's object may be unreadable.
-    let list = api.list_metadata(&ListParams::default()).await.doing("list CherokeeClusters")?;
-    let id = |object: PartialObjectMeta<CherokeeCluster>| Some((object.uid()?, cluster_id(&object.metadata)));
-    Ok(list.into_iter().filter_map(id).collect())
-}
-
-async fn all<K>(client: &Client, params: ListParams) -> Result<Vec<K>, Error>
-where
-    K: Resource<DynamicType = ()> + Clone + DeserializeOwned + Debug,
-{
-    let list = Api::<K>::all(client.clone()).list(&params).await;
-    Ok(list.doing(format!("list {}", K::plural(&())))?.items)
-}
-
-async fn all_or_none<K>(client: &Client) -> Result<Vec<K>, Error>
-where
-    K: Resource<DynamicType = ()> + Clone + DeserializeOwned + Debug,
-{
-    let list = Api::<K>::all(client.clone()).list(&ListParams::default()).await;
-    let list = list.map(|list| Some(list.items)).or_else(absent_api);
-    Ok(list.doing(format!("list {}", K::plural(&())))?.unwrap_or_default())
-}
-
-fn absent_api<T>(error: kube::Error) -> Result<Option<T>, kube::Error> {
-    match error {
-        kube::Error::Api(status) if status.code == 404 => Ok(None),
-        other => Err(other),
-    }
-}
-
-async fn own_pods(client: &Client, namespace: &str, name: &str) -> Result<Vec<Pod>, Error> {
-    let params = ListParams::default().labels(&format!("{}={name}", label::CLUSTER));
-    let list = Api::<Pod>::namespaced(client.clone(), namespace).list(&params).await;
-    let mut pods = list.doing(format!("list pods in namespace `{namespace}`"))?.items;
+fn own_pods(op: &Operator, owner: &Name) -> Vec<Pod> {
+    let mut pods: Vec<Pod> = op.stores.pods.owned_by(owner).iter().map(|pod| pod.as_ref().clone()).collect();
     // An evicted pod stays as a record for long, and runs nothing.
     pods.retain(|pod| !fleet::ended(pod));
-    Ok(pods)
+    pods
 }
 
-/// The daemon's documents; what can't be read counts as absent, for it will be written anew.
-async fn read_hints(client: &Client, namespace: &str, name: &str) -> Result<(Hints, Option<MemoryReport>), Error> {
-    let map = Api::<ConfigMap>::namespaced(client.clone(), namespace).get_opt(&child::hints(name)).await;
-    let data = map.doing("read the hints")?.and_then(|m| m.data).unwrap_or_default();
-    let hints = data.get(hints::KEY).and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default();
-    Ok((hints, data.get(MemoryReport::KEY).and_then(|text| serde_json::from_str(text).ok())))
-}
-
-fn document<T: DeserializeOwned>(map: Option<&serde_json::Value>, key: &str) -> Option<T> {
+fn document<T: DeserializeOwned>(map: Option<&Value>, key: &str) -> Option<T> {
     serde_json::from_str(map?.get("data")?.get(key)?.as_str()?).ok()
 }
 
-async fn read_password(
-    client: &Client,
-    cluster: &CherokeeCluster,
-    namespace: &str,
-    name: &str,
-) -> Result<Password, Error> {
-    if cluster.spec.muscle_memory.mode != MemoryMode::Managed {
-        return Ok(Password::default());
-    }
-    let secret = Api::<Secret>::namespaced(client.clone(), namespace).get_opt(&child::memory_password(name)).await;
-    let found = secret.doing("read the password of the muscle memory")?;
-    match found {
-        Some(found) => match crate::render::stored_password(&found) {
-            Some(secret) => Ok(Password { secret, stored: true }),
-            None => Err(Error::Password { secret: child::memory_password(name) }),
-        },
-        None => Ok(Password {
-            secret: format!("{}{}", uuid::Uuid::new_v4().simple(), uuid::Uuid::new_v4().simple()),
-            stored: false,
-        }),
-    }
-}
-
-/// Secrets and claims that the spec names and that do not exist.
-async fn missing(client: &Client, cluster: &CherokeeCluster, namespace: &str) -> Result<Vec<String>, Error> {
+/// Secrets and claims that the spec names, and the generated password.
+fn wanted(cluster: &CherokeeCluster) -> BTreeSet<Object> {
     let spec = &cluster.spec;
     let keys = spec.gateway.auth.secret_ref.as_ref().filter(|_| spec.gateway.auth.mode == AuthMode::ApiKey);
     let connection = spec.muscle_memory.connection_secret_ref.as_ref();
     let tokens = spec.models.iter().filter_map(|m| m.credentials_secret_ref.as_ref());
-    let secrets = keys.into_iter().chain(connection).chain(tokens).map(|s| s.name.as_str());
-    let claims = spec.models.iter().filter_map(|m| crate::render::claim_of(&m.uri)).map(|(claim, _)| claim);
-    let secrets = join_all(secrets.map(|name| absent::<Secret>(client, namespace, name)));
-    let claims = join_all(claims.map(|name| absent::<PersistentVolumeClaim>(client, namespace, name)));
-    let (secrets, claims) = futures::join!(secrets, claims);
-    let mut missing: Vec<_> =
-        secrets.into_iter().chain(claims).collect::<Result<Vec<_>, _>>()?.into_iter().flatten().collect();
-    missing.sort();
-    missing.dedup();
-    Ok(missing)
+    let secrets = keys.into_iter().chain(connection).chain(tokens).map(|s| Object::Secret(s.name.clone()));
+    let claims = spec.models.iter().filter_map(|m| crate::render::claim_of(&m.uri));
+    let claims = claims.map(|(claim, _)| Object::Claim(claim.to_owned()));
+    let managed = spec.muscle_memory.mode == MemoryMode::Managed;
+    let password = managed.then(|| Object::Password(child::memory_password(&kube::ResourceExt::name_any(cluster))));
+    secrets.chain(claims).chain(password).collect()
 }
 
-async fn absent<K>(client: &Client, namespace: &str, name: &str) -> Result<Option<String>, Error>
-where
-    K: Resource<DynamicType = (), Scope = NamespaceResourceScope> + Clone + DeserializeOwned + Debug,
-{
-    let found = Api::<K>::namespaced(client.clone(), namespace).get_metadata_opt(name).await;
-    let found = found.doing(format!("look for {} `{name}`", K::kind(&())))?;
-    Ok(found.is_none().then(|| format!("{} `{name}`", K::kind(&()))))
+fn password(cluster: &CherokeeCluster, found: &BTreeMap<Object, Found>) -> Result<Password, Error> {
+    let secret = child::memory_password(&kube::ResourceExt::name_any(cluster));
+    match found.get(&Object::Password(secret.clone())) {
+        None => Ok(Password::default()),
+        Some(Found::Password(secret)) => Ok(Password { secret: secret.clone(), stored: true }),
+        Some(Found::Unusable) => Err(Error::Password { secret }),
+        Some(Found::Absent | Found::There) => Ok(Password {
+            secret: format!("{}{}", uuid::Uuid::new_v4().simple(), uuid::Uuid::new_v4().simple()),
+            stored: false,
+        }),
+    }
 }

@@ -3,7 +3,10 @@
 use cherokee_api::names::label;
 use cherokee_plan::{Device, Holder, Mib};
 use k8s_openapi::api::resource::v1::{Device as Published, DeviceClass, ResourceClaim, ResourceSlice};
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    borrow::Borrow,
+    collections::{BTreeMap, BTreeSet},
+};
 
 /// A device of a pool, by the names that claims use.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,9 +40,9 @@ pub(crate) fn driver_of(class: Option<&DeviceClass>, name: &str) -> String {
 ///
 /// A pool counts only when all slices of its newest generation are there, and a device only when it has a UUID and no
 /// taint.
-pub(crate) fn published(slices: &[ResourceSlice], driver: &str) -> BTreeMap<String, Vec<Pooled>> {
+pub(crate) fn published<S: Borrow<ResourceSlice>>(slices: &[S], driver: &str) -> BTreeMap<String, Vec<Pooled>> {
     let mut pools: BTreeMap<&str, Vec<&ResourceSlice>> = BTreeMap::new();
-    for slice in slices.iter().filter(|s| s.spec.driver == driver) {
+    for slice in slices.iter().map(Borrow::borrow).filter(|s| s.spec.driver == driver) {
         pools.entry(&slice.spec.pool.name).or_default().push(slice);
     }
     let mut nodes: BTreeMap<String, Vec<Pooled>> = BTreeMap::new();
@@ -100,9 +103,10 @@ fn read(device: &Published, driver: &str, pool: &str) -> Option<Pooled> {
 const SIMULATED: &str = "cherokee.ai/simulated";
 
 /// Devices, as (pool, name), that claims which are not ours hold.
-pub(crate) fn foreign(claims: &[ResourceClaim], driver: &str) -> BTreeSet<(String, String)> {
+pub(crate) fn foreign<C: Borrow<ResourceClaim>>(claims: &[C], driver: &str) -> BTreeSet<(String, String)> {
     claims
         .iter()
+        .map(Borrow::borrow)
         .filter(|c| !c.metadata.labels.as_ref().is_some_and(|l| l.contains_key(label::SLOT)))
         .filter_map(|c| c.status.as_ref()?.allocation.as_ref()?.devices.as_ref()?.results.as_ref())
         .flatten()

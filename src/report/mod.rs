@@ -12,6 +12,7 @@ use crate::{
     error::{Doing, Error},
     lease::Leadership,
     observe::{Live, Observed},
+    stores::Stores,
 };
 use cherokee_api::{
     CherokeeCluster, CherokeeClusterStatus, Strategy,
@@ -84,6 +85,8 @@ pub struct Reporter<'a> {
     pub leadership: &'a Leadership,
     /// Sends events.
     pub recorder: &'a Recorder,
+    /// Note what is stored.
+    pub(crate) stores: &'a Stores,
 }
 
 impl Reporter<'_> {
@@ -173,7 +176,7 @@ impl Reporter<'_> {
                 )
                 .await;
             match answer {
-                Ok(_) => {}
+                Ok(stored) => self.stores.stored(stored),
                 // It was deleted meanwhile.
                 Err(kube::Error::Api(status)) if status.code == 404 => return Ok(()),
                 Err(error) => return Err(error).doing(format!("store the status of `{}`", cluster.name_any())),
