@@ -22,7 +22,7 @@ pub enum Error {
     #[error("{kind}s in namespace `{namespace}` cannot be watched: grant `list` and `watch` to the operator there")]
     Unlisted {
         /// Which kind.
-        kind: crate::render::Kind,
+        kind: crate::children::Kind,
         /// Where.
         namespace: String,
     },

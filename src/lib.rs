@@ -19,6 +19,7 @@
 pub mod apply;
 pub mod args;
 mod attempt;
+mod children;
 pub mod clock;
 mod controller;
 pub mod error;

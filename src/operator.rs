@@ -1,15 +1,8 @@
 //! What all passes share: the way to the API server, its stores, the clock, the lock on devices, and when each cluster is due.
 
 use crate::{
-    args::Settings,
-    clock::Clock,
-    error::Error,
-    lease::Leadership,
-    metrics::Metrics,
-    name::Name,
-    report::Reporter,
-    stores::{Stores, named::Named},
-    wakes::Wakes,
+    args::Settings, clock::Clock, error::Error, lease::Leadership, metrics::Metrics, name::Name, report::Reporter,
+    stores::Stores, wakes::Wakes,
 };
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::{
@@ -38,8 +31,6 @@ pub struct Operator {
     pub(crate) taking: tokio::sync::Mutex<()>,
     /// What the watches say.
     pub(crate) stores: Arc<Stores>,
-    /// What is got by name.
-    pub(crate) named: Named,
     /// Who is due when.
     pub(crate) wakes: Arc<Wakes>,
     recorder: Recorder,
@@ -59,8 +50,7 @@ impl Operator {
             clock,
             settings,
             leadership: Leadership::always(),
-            named: Named::new(metrics.named_reads()),
-            stores: Stores::new(&[], wakes.clone()),
+            stores: Stores::new(&[], wakes.clone(), metrics.named_reads()),
             wakes,
             metrics,
             taking: tokio::sync::Mutex::default(),
@@ -78,7 +68,8 @@ impl Operator {
     #[must_use]
     pub fn within(self, namespaces: &[String]) -> Self {
         let wakes = Arc::new(Wakes::new(namespaces));
-        Self { stores: Stores::new(namespaces, wakes.clone()), wakes, ..self }
+        let stores = Stores::new(namespaces, wakes.clone(), self.metrics.named_reads());
+        Self { stores, wakes, ..self }
     }
 
     /// Fills the stores that passes read, until the future is dropped. It ends only if a watch does, which none should.
@@ -124,7 +115,7 @@ impl Operator {
     /// A cluster is gone.
     pub(crate) fn forget(&self, name: &Name) {
         locked(&self.failures).remove(name);
-        self.named.forget(name);
+        self.stores.named.forget(name);
         self.wakes.forget(name);
         self.metrics.forget(&name.namespace, &name.name);
     }

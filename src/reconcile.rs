@@ -32,7 +32,7 @@ const SHORT_SLEEP: TimeDelta = TimeDelta::seconds(15);
 
 /// Observe, understand, plan, stage, render, apply, report; then sleep until the plan changes.
 pub(crate) async fn pass(op: &Operator, name: &Name) -> Result<Option<Next>, Error> {
-    let Some(mut observed) = observe::observe(op, name).await? else {
+    let Some(mut observed) = observe::observe(&op.client, &op.stores, op.clock.now(), name).await? else {
         op.forget(name);
         return Ok(None);
     };
@@ -72,7 +72,7 @@ pub(crate) async fn pass(op: &Operator, name: &Name) -> Result<Option<Next>, Err
     if let Password { secret, stored: false } = &observed.password
         && !secret.is_empty()
     {
-        op.named.made(name, child::memory_password(&name.name), secret.clone(), observed.now);
+        op.stores.named.made(name, child::memory_password(&name.name), secret.clone(), observed.now);
     }
     let decided = Decided {
         strategy: understood.strategy,
@@ -99,7 +99,7 @@ async fn decide<'o>(
         return (first, None);
     }
     let turn = op.taking.lock().await;
-    observed.fleet = admitted(op, observe::fleet_of(op, &observed.cluster).await);
+    observed.fleet = admitted(op, observe::fleet_of(&op.stores, &observed.cluster).await);
     (planned(&understood.intent, &mut observed.fleet, observed.now).await, Some(turn))
 }
 
@@ -117,7 +117,7 @@ fn uses(op: &Operator, observed: &Observed, plan: &Plan) -> Uses {
     Uses {
         nodes: plan.slots.values().map(|slot| slot.device.node.clone()).collect(),
         waits: plan.roles.values().any(|role| role.waits.is_some()),
-        resources: [accelerator.resource_name.clone(), observe::driver_of(op, &observed.cluster)].into(),
+        resources: [accelerator.resource_name.clone(), observe::driver_of(&op.stores, &observed.cluster)].into(),
         class: accelerator.device_class_name.clone(),
     }
 }

@@ -1,7 +1,7 @@
 //! What the operator may do, as the rendered manifest grants it.
 
 use serde_json::Value;
-use std::{fs, path::Path};
+use std::{collections::BTreeSet, fs, path::Path};
 
 /// What the rules of manifests/install.yaml for the operator let it do with `resource`, as verbs.
 fn verbs(resource: &str) -> Vec<String> {
@@ -11,9 +11,13 @@ fn verbs(resource: &str) -> Vec<String> {
     let has = |rule: &Value, field: &str, word: &str| {
         rule[field].as_array().is_some_and(|all| all.iter().any(|one| one == word || one == "*"))
     };
-    // The operator's own: those for users are named after what they may.
-    let own = objects.iter().filter(|o| ["ClusterRole", "Role"].contains(&o["kind"].as_str().unwrap_or_default()));
-    let own = own.filter(|object| object["metadata"]["name"] == "cherokee-operator");
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    // The roles that are bound to the operator's account.
+    let bound = objects
+        .iter()
+        .filter(|o| o["subjects"].as_array().is_some_and(|all| all.iter().any(|s| s["kind"] == "ServiceAccount")));
+    let bound: BTreeSet<_> = bound.map(|o| (text(&o["roleRef"]["kind"]), text(&o["roleRef"]["name"]))).collect();
+    let own = objects.iter().filter(|o| bound.contains(&(text(&o["kind"]), text(&o["metadata"]["name"]))));
     let rules = own.flat_map(|object| object["rules"].as_array().cloned().unwrap_or_default());
     let rules: Vec<Value> = rules.filter(|rule| has(rule, "resources", resource)).collect();
     let verbs = rules.iter().flat_map(|rule| rule["verbs"].as_array().cloned().unwrap_or_default());

@@ -2,7 +2,7 @@
 //! each for a second and a few bytes, because what answers may be anything.
 
 use super::live::Live;
-use crate::render::{self, Kind};
+use crate::children::{self, Kind};
 use cherokee_api::{
     CherokeeCluster,
     names::{child, label},
@@ -29,7 +29,7 @@ pub(crate) async fn downloads(
     live: &Live,
     pods: &[Pod],
 ) -> BTreeMap<String, Option<Download>> {
-    if !cluster.spec.models.iter().any(render::downloaded) {
+    if !cluster.spec.models.iter().any(children::downloaded) {
         return BTreeMap::new();
     }
     let http = Client::builder(TokioExecutor::new()).build_http();
@@ -73,7 +73,7 @@ fn starting(pod: &Pod) -> Option<(String, String)> {
     let runs = worker.state.as_ref().is_some_and(|s| s.running.is_some());
     let address = if ip.contains(':') { format!("[{ip}]") } else { ip.clone() };
     (runs && !worker.ready && pod.metadata.deletion_timestamp.is_none())
-        .then(|| (slot.clone(), format!("http://{address}:{}/download", render::WORKER_PORT)))
+        .then(|| (slot.clone(), format!("http://{address}:{}/download", children::PORT)))
 }
 
 /// One answer, if it comes in time and is short. A redirect is no answer.

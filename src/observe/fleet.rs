@@ -1,6 +1,7 @@
 //! The fleet as the planner sees it: made from what the API server listed, by a pure function.
 
 use super::{holds::Holds, nodes, slices};
+pub(crate) use crate::stores::ended;
 use cherokee_api::{
     accelerator::{Accelerator, Access as Wanted},
     names::label,
@@ -168,11 +169,6 @@ fn foreign_use(node: &str, resource: &str, pods: &[Arc<Pod>]) -> u64 {
         .filter(|p| !p.metadata.labels.as_ref().is_some_and(|l| l.contains_key(label::SLOT)))
         .map(|p| requested(p, resource))
         .sum()
-}
-
-/// Whether a pod runs no more and never will.
-pub(crate) fn ended(pod: &Pod) -> bool {
-    matches!(pod.status.as_ref().and_then(|s| s.phase.as_deref()), Some("Succeeded" | "Failed"))
 }
 
 /// How many of an extended resource a pod has; none once it has ended.

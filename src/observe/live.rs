@@ -1,6 +1,6 @@
 //! The children of a cluster as they are.
 
-use crate::{error::Error, name::Name, render::Kind, stores::Stores, time};
+use crate::{children::Kind, error::Error, name::Name, stores::Stores, time};
 use chrono::{DateTime, Utc};
 use serde_json::Value;
 use std::{collections::BTreeMap, sync::Arc};

@@ -17,12 +17,11 @@ pub use live::Live;
 pub use trouble::Trouble;
 
 use crate::{
+    children::{self, Kind, Password},
     error::Error,
     name::Name,
-    operator::Operator,
-    render::{Kind, Password},
     stores::{
-        Kept, Seen, extended,
+        Kept, Seen, Stores, extended,
         named::{self, Found, Object},
     },
     thread::compute,
@@ -36,6 +35,7 @@ use cherokee_wire::{
 };
 use chrono::{DateTime, Utc};
 use k8s_openapi::api::core::v1::Pod;
+use kube::{Client, ResourceExt};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use std::{
@@ -75,16 +75,20 @@ pub struct Observed {
 }
 
 /// Takes the snapshot. `None`: the cluster is gone or going.
-pub(crate) async fn observe(op: &Operator, owner: &Name) -> Result<Option<Observed>, Error> {
-    let now = op.clock.now();
-    let seen = op.stores.clusters.get(owner);
+pub(crate) async fn observe(
+    client: &Client,
+    stores: &Arc<Stores>,
+    now: DateTime<Utc>,
+    owner: &Name,
+) -> Result<Option<Observed>, Error> {
+    let seen = stores.clusters.get(owner);
     let Some(Seen::Read(cluster)) = seen.as_deref() else { return Ok(None) };
     let cluster = cluster.clone();
     if cluster.metadata.deletion_timestamp.is_some() {
         return Ok(None);
     }
-    let live = Live::read(&op.stores, owner)?;
-    let pods = own_pods(op, owner);
+    let live = Live::read(stores, owner)?;
+    let pods = own_pods(stores, owner);
     let data = live.get(Kind::ConfigMap, &child::hints(&owner.name));
     // What can't be read counts as absent: the daemon will write it anew.
     let hints = document(data, hints::KEY).unwrap_or_default();
@@ -92,10 +96,10 @@ pub(crate) async fn observe(op: &Operator, owner: &Name) -> Result<Option<Observ
     let layout = document(live.get(Kind::ConfigMap, &child::layout(&owner.name)), layout::KEY);
     let failing = pods.iter().any(|pod| pod.status.as_ref().is_some_and(|s| s.phase.as_deref() == Some("Pending")))
         || trouble::worst(&pods, now).is_some();
-    let looked = op.named.look(&op.client, owner, wanted(&cluster), failing, now);
+    let looked = stores.named.look(client, owner, wanted(&cluster), failing, now);
     let asked = async { Ok(downloads::downloads(&cluster, &live, &pods).await) };
     let ((found, look), fleet, downloads) =
-        futures::try_join!(looked, async { Ok(fleet_of(op, &cluster).await) }, asked)?;
+        futures::try_join!(looked, async { Ok(fleet_of(stores, &cluster).await) }, asked)?;
     let missing =
         found.iter().filter(|(object, found)| **found == Found::Absent && !matches!(object, Object::Password(_)));
     let missing = missing.map(|(object, _)| named::words(object)).collect::<BTreeSet<_>>().into_iter().collect();
@@ -107,8 +111,8 @@ pub(crate) async fn observe(op: &Operator, owner: &Name) -> Result<Option<Observ
 }
 
 /// The fleet as the stores have it now, simulated devices included.
-pub(crate) async fn fleet_of(op: &Operator, cluster: &Arc<CherokeeCluster>) -> Fleet {
-    let stores = op.stores.clone();
+pub(crate) async fn fleet_of(stores: &Arc<Stores>, cluster: &Arc<CherokeeCluster>) -> Fleet {
+    let stores = stores.clone();
     let cluster = cluster.clone();
     compute(move || {
         let accelerator = &cluster.spec.accelerator;
@@ -134,13 +138,13 @@ pub(crate) async fn fleet_of(op: &Operator, cluster: &Arc<CherokeeCluster>) -> F
 }
 
 /// The driver by which a cluster gets devices.
-pub(crate) fn driver_of(op: &Operator, cluster: &CherokeeCluster) -> String {
+pub(crate) fn driver_of(stores: &Stores, cluster: &CherokeeCluster) -> String {
     let name = &cluster.spec.accelerator.device_class_name;
-    slices::driver_of(op.stores.classes.get(&Name::new("", name)).as_deref(), name)
+    slices::driver_of(stores.classes.get(&Name::new("", name)).as_deref(), name)
 }
 
-fn own_pods(op: &Operator, owner: &Name) -> Vec<Pod> {
-    let mut pods: Vec<Pod> = op.stores.pods.owned_by(owner).iter().map(|pod| pod.as_ref().clone()).collect();
+fn own_pods(stores: &Stores, owner: &Name) -> Vec<Pod> {
+    let mut pods: Vec<Pod> = stores.pods.owned_by(owner).iter().map(|pod| pod.as_ref().clone()).collect();
     // An evicted pod stays as a record for long, and runs nothing.
     pods.retain(|pod| !fleet::ended(pod));
     pods
@@ -157,15 +161,15 @@ fn wanted(cluster: &CherokeeCluster) -> BTreeSet<Object> {
     let connection = spec.muscle_memory.connection_secret_ref.as_ref();
     let tokens = spec.models.iter().filter_map(|m| m.credentials_secret_ref.as_ref());
     let secrets = keys.into_iter().chain(connection).chain(tokens).map(|s| Object::Secret(s.name.clone()));
-    let claims = spec.models.iter().filter_map(|m| crate::render::claim_of(&m.uri));
+    let claims = spec.models.iter().filter_map(|m| children::claim(&m.uri));
     let claims = claims.map(|(claim, _)| Object::Claim(claim.to_owned()));
     let managed = spec.muscle_memory.mode == MemoryMode::Managed;
-    let password = managed.then(|| Object::Password(child::memory_password(&kube::ResourceExt::name_any(cluster))));
+    let password = managed.then(|| Object::Password(child::memory_password(&cluster.name_any())));
     secrets.chain(claims).chain(password).collect()
 }
 
 fn password(cluster: &CherokeeCluster, found: &BTreeMap<Object, Found>) -> Result<Password, Error> {
-    let secret = child::memory_password(&kube::ResourceExt::name_any(cluster));
+    let secret = child::memory_password(&cluster.name_any());
     match found.get(&Object::Password(secret.clone())) {
         None => Ok(Password::default()),
         Some(Found::Password(secret)) => Ok(Password { secret: secret.clone(), stored: true }),

@@ -1,7 +1,10 @@
 //! From an object that changed to what that means for passes. Heartbeats and the like mean nothing.
 
-use super::{project::extended, store::Kept, store::Turn};
-use crate::{name::Name, observe::fleet::ended, wakes::Change};
+use super::{
+    project::{ended, extended},
+    store::{Kept, Turn},
+};
+use crate::{name::Name, wakes::Change};
 use cherokee_api::names::{annotation, label};
 use k8s_openapi::api::{
     apps::v1::Deployment,

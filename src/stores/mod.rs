@@ -8,13 +8,13 @@ pub(crate) mod named;
 mod project;
 mod store;
 
-pub(crate) use project::{Packed, Seen, extended};
+pub(crate) use project::{Packed, Seen, ended, extended};
 pub(crate) use store::{Kept, State, Store};
 
 use crate::{
+    children::Kind,
     error::Error,
     name::Name,
-    render::Kind,
     wakes::{Change, Wakes},
 };
 use cherokee_api::{
@@ -33,6 +33,8 @@ use kube::{
     core::DeserializeGuard,
     runtime::watcher,
 };
+use named::Named;
+use prometheus_client::metrics::counter::Counter;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use std::{
@@ -47,7 +49,6 @@ use tokio::task::JoinSet;
 type Children = BTreeMap<(Kind, Option<String>), Arc<Store<Packed>>>;
 
 /// All stores of one operator.
-#[derive(Debug)]
 pub(crate) struct Stores {
     /// CherokeeClusters of all namespaces.
     pub(crate) clusters: Arc<Store<Seen>>,
@@ -64,12 +65,14 @@ pub(crate) struct Stores {
     /// Slot Deployments of all namespaces.
     pub(crate) slots: Arc<Store<Deployment>>,
     children: Children,
+    /// What is got by name.
+    pub(crate) named: Named,
     wakes: Arc<Wakes>,
 }
 
 impl Stores {
     /// Empty stores for an operator of these namespaces; none: all.
-    pub(crate) fn new(namespaces: &[String], wakes: Arc<Wakes>) -> Arc<Self> {
+    pub(crate) fn new(namespaces: &[String], wakes: Arc<Wakes>, reads: Counter) -> Arc<Self> {
         let scopes: Vec<Option<String>> = match namespaces {
             [] => vec![None],
             some => some.iter().cloned().map(Some).collect(),
@@ -84,6 +87,7 @@ impl Stores {
             pods: Arc::default(),
             slots: Arc::default(),
             children: children.map(|key| (key, Arc::default())).collect(),
+            named: Named::new(reads),
             wakes,
         })
     }

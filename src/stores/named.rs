@@ -139,7 +139,7 @@ impl Named {
                 claims.get_metadata_opt(name).await.map(|found| there(found.is_some()))
             }
             Object::Password(name) => secrets.get_opt(name).await.map(|found| match found {
-                Some(secret) => crate::render::stored_password(&secret).map_or(Found::Unusable, Found::Password),
+                Some(secret) => crate::children::stored_password(&secret).map_or(Found::Unusable, Found::Password),
                 None => Found::Absent,
             }),
         };

@@ -167,6 +167,11 @@ pub(crate) fn extended(pod: &Pod) -> BTreeSet<String> {
     limits.flat_map(|limits| limits.keys()).filter(|name| name.contains('/')).cloned().collect()
 }
 
+/// Whether a pod runs no more and never will.
+pub(crate) fn ended(pod: &Pod) -> bool {
+    matches!(pod.status.as_ref().and_then(|s| s.phase.as_deref()), Some("Succeeded" | "Failed"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
