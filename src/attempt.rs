@@ -1,12 +1,6 @@
 //! One try of a pass: its deadline, its count, and what the resource says while tries keep failing.
 
-use crate::{
-    error::{Doing, Error},
-    operator::Operator,
-    reconcile,
-};
-use cherokee_api::CherokeeCluster;
-use kube::{Api, core::DeserializeGuard};
+use crate::{error::Error, name::Name, operator::Operator, queue::Next, reconcile, wakes::Uses};
 use std::time::{Duration, Instant};
 use tracing::Instrument;
 
@@ -18,25 +12,35 @@ const FAILURES: u32 = 3;
 const STATUS_LIMIT: Duration = Duration::from_secs(10);
 
 impl Operator {
-    /// One pass over one cluster: brings the world to what it wants and says so. Returns after how long, at the latest,
-    /// the next pass is due.
-    pub async fn reconcile(&self, namespace: &str, name: &str) -> Result<Duration, Error> {
-        let span = tracing::info_span!("pass", cluster = %format_args!("{namespace}/{name}"));
+    /// One pass over one cluster: brings the world to what it wants and says so. Returns when the next pass is due; none if
+    /// only a change can make one necessary. The stores must be filled: see [`Self::listed`].
+    pub async fn reconcile(&self, namespace: &str, name: &str) -> Result<Option<Next>, Error> {
+        let name = &Name::new(namespace, name);
+        if let Some(Err(invalid)) = self.stores.clusters.get(name).as_deref().map(|seen| &seen.read) {
+            // No device concerns it until it can be read.
+            self.wakes.uses(name, Uses::default());
+            let told = self.unreadable(&invalid.metadata, &invalid.error).await;
+            if told.is_err() {
+                self.failed(name);
+            }
+            return told.map(|()| None);
+        }
+        let span = tracing::info_span!("pass", cluster = %name);
         let begun = Instant::now();
-        let pass = tokio::time::timeout(LONGEST_PASS, reconcile::pass(self, namespace, name));
+        let pass = tokio::time::timeout(LONGEST_PASS, reconcile::pass(self, name));
         let answer = pass.instrument(span).await.unwrap_or(Err(Error::Slow { limit: LONGEST_PASS }));
         match &answer {
             Ok(_) => {
                 self.metrics.pass("ok", begun.elapsed());
-                self.passed(namespace, name);
+                self.passed(name);
             }
             Err(error) => {
                 self.metrics.pass("error", begun.elapsed());
                 self.metrics.error(error.reason());
-                let failures = self.failed(namespace, name);
-                tracing::warn!(%error, failures, namespace, name, "a pass ended early");
+                let failures = self.failed(name);
+                tracing::warn!(%error, failures, cluster = %name, "a pass ended early");
                 if failures >= FAILURES {
-                    self.tell(namespace, name, error).await;
+                    self.tell(name, error).await;
                 }
             }
         }
@@ -44,12 +48,10 @@ impl Operator {
     }
 
     /// Says on the resource why its passes fail, as far as the API server lets it.
-    async fn tell(&self, namespace: &str, name: &str, error: &Error) {
+    async fn tell(&self, name: &Name, error: &Error) {
         let told = async {
-            let api: Api<DeserializeGuard<CherokeeCluster>> = Api::namespaced(self.client.clone(), namespace);
-            let found = api.get_opt(name).await.doing(format!("read CherokeeCluster `{name}`"))?;
-            if let Some(cluster) = found.and_then(|guard| guard.0.ok()) {
-                self.reporter().fail(&cluster, error, self.clock.now()).await?;
+            if let Some(Ok(cluster)) = self.stores.clusters.get(name).as_deref().map(|seen| &seen.read) {
+                self.reporter().fail(cluster, error, self.clock.now()).await?;
             }
             Ok::<_, Error>(())
         };

@@ -18,6 +18,14 @@ pub enum Error {
         /// Name of the Secret.
         secret: String,
     },
+    /// Children of one kind are not known, because they may not be listed.
+    #[error("{kind}s in namespace `{namespace}` cannot be watched: grant `list` and `watch` to the operator there")]
+    Unlisted {
+        /// Which kind.
+        kind: crate::children::Kind,
+        /// Where.
+        namespace: String,
+    },
     /// The API server did not answer all that a pass asked.
     #[error("the pass was not done after {} s, because the API server answers slowly or not at all", limit.as_secs())]
     Slow {
@@ -80,6 +88,7 @@ impl Error {
                 _ => "ApiServer",
             },
             Self::Api { .. } | Self::Slow { .. } => "ApiServerAway",
+            Self::Unlisted { .. } => "Forbidden",
             Self::Raced { .. } => "Raced",
             Self::Password { .. } => "PasswordUnusable",
             Self::HoldsMissing => cherokee_api::names::reason::HOLDS_MISSING,

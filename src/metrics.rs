@@ -43,6 +43,7 @@ pub(crate) struct Metrics {
     slots: Family<State, Gauge>,
     roles: Family<State, Gauge>,
     hits: Family<Cluster, Gauge>,
+    named_reads: Counter,
 }
 
 impl Default for Metrics {
@@ -55,7 +56,10 @@ impl Default for Metrics {
         registry.register("slots", "Slots by state", slots.clone());
         registry.register("roles", "Roles by state", roles.clone());
         registry.register("memory_hit_percent", "Queries answered from muscle memory, in steps of 5", hits.clone());
-        Self { registry, passes, errors, slots, roles, hits }
+        let named_reads = Counter::default();
+        let help = "Secrets and claims on volumes that were got by name";
+        registry.register("named_reads", help, named_reads.clone());
+        Self { registry, passes, errors, slots, roles, hits, named_reads }
     }
 }
 
@@ -72,6 +76,11 @@ impl Metrics {
     /// A pass ended early.
     pub(crate) fn error(&self, reason: &'static str) {
         self.errors.get_or_create(&Reason { reason }).inc();
+    }
+
+    /// Counts reads of objects by name.
+    pub(crate) fn named_reads(&self) -> Counter {
+        self.named_reads.clone()
     }
 
     /// What a cluster's status says.
@@ -118,8 +127,10 @@ mod tests {
         let metrics = Metrics::default();
         metrics.pass("ok", Duration::from_millis(20));
         metrics.error("Forbidden");
+        metrics.named_reads().inc();
         let text = metrics.text().unwrap();
         assert!(text.contains("cherokee_operator_pass_seconds_count{result=\"ok\"} 1"), "{text}");
+        assert!(text.contains("cherokee_operator_named_reads_total 1"), "{text}");
         assert!(text.contains("cherokee_operator_errors_total{reason=\"Forbidden\"} 1"), "{text}");
     }
 }

@@ -1,9 +1,9 @@
-//! What all passes share: the way to the API server, the clock, and when each cluster is due.
+//! What all passes share: the way to the API server, its stores, the clock, and when each cluster is due.
 
 use crate::{
-    args::Settings, clock::Clock, error::Error, holds::Keeper, lease::Leadership, metrics::Metrics, report::Reporter,
+    args::Settings, clock::Clock, error::Error, holds::Keeper, lease::Leadership, metrics::Metrics, name::Name,
+    report::Reporter, stores::Stores, wakes::Wakes,
 };
-use chrono::{DateTime, Utc};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::{
     Client,
@@ -20,9 +20,6 @@ const LONGEST_BACKOFF: Duration = Duration::from_mins(1);
 /// Time before the second try.
 const FIRST_BACKOFF: Duration = Duration::from_millis(500);
 
-/// Namespace and name.
-type Key = (String, String);
-
 /// One operator. Client and clock are given, so that a test can run passes by hand.
 pub struct Operator {
     pub(crate) client: Client,
@@ -30,9 +27,12 @@ pub struct Operator {
     pub(crate) settings: Settings,
     pub(crate) leadership: Leadership,
     pub(crate) metrics: Arc<Metrics>,
+    /// What the watches say.
+    pub(crate) stores: Arc<Stores>,
+    /// Who is due when.
+    pub(crate) wakes: Arc<Wakes>,
     recorder: Recorder,
-    due: Mutex<BTreeMap<Key, DateTime<Utc>>>,
-    failures: Mutex<BTreeMap<Key, u32>>,
+    failures: Mutex<BTreeMap<Name, u32>>,
 }
 
 impl Operator {
@@ -40,14 +40,17 @@ impl Operator {
     pub fn new(client: Client, clock: Arc<dyn Clock>, settings: Settings) -> Self {
         let sender =
             Sender { controller: cherokee_api::names::FIELD_MANAGER.into(), instance: Some(settings.identity.clone()) };
+        let metrics: Arc<Metrics> = Arc::default();
+        let wakes: Arc<Wakes> = Arc::default();
         Self {
             recorder: Recorder::new(client.clone(), sender),
             client,
             clock,
             settings,
             leadership: Leadership::always(),
-            metrics: Arc::default(),
-            due: Mutex::default(),
+            stores: Stores::new(&[], wakes.clone(), metrics.named_reads()),
+            wakes,
+            metrics,
             failures: Mutex::default(),
         }
     }
@@ -58,59 +61,64 @@ impl Operator {
         Self { leadership, ..self }
     }
 
+    /// Looks after these namespaces only; none: all.
+    #[must_use]
+    pub fn within(self, namespaces: &[String]) -> Self {
+        let wakes = Arc::new(Wakes::new(namespaces));
+        let stores = Stores::new(namespaces, wakes.clone(), self.metrics.named_reads());
+        Self { stores, wakes, ..self }
+    }
+
+    /// Fills the stores that passes read, until the future is dropped. It ends only if a watch does, which none should.
+    pub async fn watch(&self) {
+        let mut watches = self.stores.watch(&self.client);
+        if let Some(ended) = watches.join_next().await {
+            tracing::error!(?ended, "a watch ended");
+        }
+    }
+
+    /// Waits until [`Self::watch`] has listed everything: before that no pass may run.
+    pub async fn listed(&self) {
+        self.stores.listed().await;
+    }
+
     /// Says on an object that it can't be read.
     pub async fn unreadable(&self, meta: &ObjectMeta, error: &str) -> Result<(), Error> {
         tracing::warn!(namespace = meta.namespace, name = meta.name, error, "a CherokeeCluster can't be read");
         self.metrics.error("Unreadable");
-        self.due(meta.namespace.as_deref().unwrap_or_default(), meta.name.as_deref().unwrap_or_default(), None);
         self.reporter().unreadable(meta, error, self.clock.now()).await
     }
 
     /// A pass failed; returns how many have in a row.
-    pub(crate) fn failed(&self, namespace: &str, name: &str) -> u32 {
-        *locked(&self.failures).entry((namespace.to_owned(), name.to_owned())).and_modify(|n| *n += 1).or_insert(1)
+    pub(crate) fn failed(&self, name: &Name) -> u32 {
+        *locked(&self.failures).entry(name.clone()).and_modify(|n| *n += 1).or_insert(1)
     }
 
     /// A pass went through.
-    pub(crate) fn passed(&self, namespace: &str, name: &str) {
-        locked(&self.failures).remove(&(namespace.to_owned(), name.to_owned()));
+    pub(crate) fn passed(&self, name: &Name) {
+        locked(&self.failures).remove(name);
     }
 
     /// How long to wait before a failed pass is tried again.
-    pub(crate) fn backoff(&self, namespace: &str, name: &str) -> Duration {
-        let failures = locked(&self.failures).get(&(namespace.to_owned(), name.to_owned())).copied().unwrap_or(1);
+    pub(crate) fn backoff(&self, name: &Name) -> Duration {
+        let failures = locked(&self.failures).get(name).copied().unwrap_or(1);
         FIRST_BACKOFF.saturating_mul(1 << (failures - 1).min(10)).min(LONGEST_BACKOFF)
     }
 
     pub(crate) fn keeper(&self) -> Keeper<'_> {
-        Keeper { client: &self.client, leadership: &self.leadership }
+        Keeper { client: &self.client, leadership: &self.leadership, stores: &self.stores }
     }
 
     pub(crate) fn reporter(&self) -> Reporter<'_> {
-        Reporter { client: &self.client, leadership: &self.leadership, recorder: &self.recorder }
-    }
-
-    /// Notes when a cluster's plan changes by the wall clock.
-    pub(crate) fn due(&self, namespace: &str, name: &str, at: Option<DateTime<Utc>>) {
-        let key = (namespace.to_owned(), name.to_owned());
-        match at {
-            Some(at) => locked(&self.due).insert(key, at),
-            None => locked(&self.due).remove(&key),
-        };
-    }
-
-    /// Whether some cluster's time has come. A timer alone would not do: it stands still while the machine is paused.
-    pub(crate) fn overdue(&self) -> bool {
-        let now = self.clock.now();
-        locked(&self.due).values().any(|at| *at <= now)
+        Reporter { client: &self.client, leadership: &self.leadership, recorder: &self.recorder, stores: &self.stores }
     }
 
     /// A cluster is gone.
-    pub(crate) fn forget(&self, namespace: &str, name: &str) {
-        let key = (namespace.to_owned(), name.to_owned());
-        locked(&self.due).remove(&key);
-        locked(&self.failures).remove(&key);
-        self.metrics.forget(namespace, name);
+    pub(crate) fn forget(&self, name: &Name) {
+        locked(&self.failures).remove(name);
+        self.stores.named.forget(name);
+        self.wakes.forget(name);
+        self.metrics.forget(&name.namespace, &name.name);
     }
 }
 

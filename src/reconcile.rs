@@ -6,14 +6,19 @@ use crate::{
     error::Error,
     holds::{self, Taking},
     intent::{self, Understood},
+    name::Name,
     observe::{self, Live, Observed, live::replicas, trouble},
     operator::Operator,
-    render::{self, Kind, Scene},
+    queue::Next,
+    render::{self, Kind, Password, Scene},
     report::{Decided, Said},
-    stage, time,
+    stage,
+    thread::compute,
+    time,
+    wakes::Uses,
 };
-use cherokee_api::accelerator::Mode;
-use cherokee_plan::{Fleet, Plan};
+use cherokee_api::{accelerator::Mode, names::child};
+use cherokee_plan::{Fleet, Intent, Plan};
 use chrono::{DateTime, TimeDelta, Utc};
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -22,29 +27,30 @@ use std::{
 
 /// Longest time between two looks at a cluster that nothing has touched.
 const LONGEST_SLEEP: TimeDelta = TimeDelta::minutes(10);
-/// Time until the next look where something is missing that nobody tells us of.
+/// Time until the next look where something is awaited that nobody tells us of.
 const SHORT_SLEEP: TimeDelta = TimeDelta::seconds(15);
 
 /// Plans that a pass makes while other clusters take its devices.
 const MOST_PLANS: u32 = 3;
 
 /// Observe, understand, plan, stage, render, apply, report; then sleep until the plan changes.
-pub(crate) async fn pass(op: &Operator, namespace: &str, name: &str) -> Result<Duration, Error> {
-    let Some(mut observed) = observe::observe(&op.client, op.clock.now(), namespace, name).await? else {
-        op.forget(namespace, name);
-        return Ok(sleep(LONGEST_SLEEP));
+pub(crate) async fn pass(op: &Operator, name: &Name) -> Result<Option<Next>, Error> {
+    let Some(mut observed) = observe::observe(&op.client, &op.stores, op.clock.now(), name).await? else {
+        op.forget(name);
+        return Ok(None);
     };
     if observed.cluster.spec.suspend {
         let said = op.reporter().suspend(&observed).await?;
-        return Ok(rest(op, &observed, &said));
+        return Ok(Some(rest(op, &observed, &said)));
     }
     if observed.cluster.spec.accelerator.mode == Mode::Gpu {
         if observed.sources.holds.is_none() {
+            op.wakes.uses(name, uses(op, &observed, &Plan::default()));
             let said = op.reporter().hold_back(&observed, &Error::HoldsMissing).await?;
-            return Ok(next(op, &observed, &Plan::default(), &said, true));
+            return Ok(Some(next(op, &observed, &Plan::default(), &said, true)));
         }
         if op.keeper().tend(&observed.id, &observed.sources, observed.now).await? {
-            refresh(op, &mut observed).await?;
+            refresh(op, &mut observed).await;
         }
     }
     observed.fleet = admitted(op, observed.fleet);
@@ -52,11 +58,11 @@ pub(crate) async fn pass(op: &Operator, namespace: &str, name: &str) -> Result<D
         Ok(understood) => understood,
         Err(refusal) => {
             let said = op.reporter().refuse(&observed, refusal.reason(), &refusal.to_string()).await?;
-            return Ok(rest(op, &observed, &said));
+            return Ok(Some(rest(op, &observed, &said)));
         }
     };
     understood.intent.serving = serving(&observed);
-    let (plan, held) = decide(op, &mut observed, &understood).await?;
+    let (plan, held) = decide(op, name, &mut observed, &understood).await?;
     let since = since(&plan, &observed.live, observed.now);
     let desired = render::render(&Scene {
         cluster: &observed.cluster,
@@ -72,6 +78,11 @@ pub(crate) async fn pass(op: &Operator, namespace: &str, name: &str) -> Result<D
     .map_err(|source| Error::Document { what: "the layout", source })?;
     let writer = Writer::new(&op.client, &op.leadership, &observed.cluster, std::mem::take(&mut observed.live));
     let applied = writer.apply(desired, &observed.pods, observed.now).await?;
+    if let Password { secret, stored: false } = &observed.password
+        && !secret.is_empty()
+    {
+        op.stores.named.made(name, child::memory_password(&name.name), secret.clone(), observed.now);
+    }
     let decided = Decided {
         strategy: understood.strategy,
         auto: understood.auto.as_ref(),
@@ -84,22 +95,21 @@ pub(crate) async fn pass(op: &Operator, namespace: &str, name: &str) -> Result<D
     // After the status: a device that it still names would get its hold anew.
     let released = holds::released(&plan, &observed.id, &observed.sources, applied.live(), &observed.pods);
     op.keeper().release(&released).await?;
-    let waits = applied.waiting()
-        || !applied.refused().is_empty()
-        || !observed.missing.is_empty()
-        || !observed.downloads.is_empty();
-    Ok(next(op, &observed, &plan, &said, waits))
+    let waits = applied.waiting() || !applied.refused().is_empty() || !observed.downloads.is_empty();
+    Ok(Some(next(op, &observed, &plan, &said, waits)))
 }
 
 /// Who sits where, with the slots that stay as they are. Every device of the plan is held when this returns: where another cluster
 /// is faster, the holds are read and the plan is made anew.
 async fn decide(
     op: &Operator,
+    name: &Name,
     observed: &mut Observed,
     understood: &Understood,
 ) -> Result<(Plan, BTreeSet<String>), Error> {
     for _ in 0..MOST_PLANS {
-        let plan = cherokee_plan::plan(&understood.intent, &observed.fleet, observed.now);
+        let plan = planned(&understood.intent, &mut observed.fleet, observed.now).await;
+        op.wakes.uses(name, uses(op, observed, &plan));
         let (plan, held) =
             stage::stage(plan, &understood.intent, &observed.fleet, &observed.live, observed.layout.as_ref());
         let wanted =
@@ -107,18 +117,34 @@ async fn decide(
         if op.keeper().take(&wanted, &observed.sources).await? == Taking::Done {
             return Ok((plan, held));
         }
-        refresh(op, observed).await?;
+        refresh(op, observed).await;
         observed.fleet = admitted(op, std::mem::take(&mut observed.fleet));
     }
     Err(Error::Overtaken { tries: MOST_PLANS })
 }
 
 /// Reads anew what the fleet is made from.
-async fn refresh(op: &Operator, observed: &mut Observed) -> Result<(), Error> {
-    observed.sources = observe::sources(&op.client, &observed.cluster).await?;
-    let spec = &observed.cluster.spec;
-    observed.fleet = observe::fleet(&observed.sources, &spec.accelerator, &spec.workers.tolerations);
-    Ok(())
+async fn refresh(op: &Operator, observed: &mut Observed) {
+    (observed.sources, observed.fleet) = observe::fleet_of(&op.stores, &observed.cluster).await;
+}
+
+/// The plan, made beside the async threads.
+async fn planned(intent: &Intent, fleet: &mut Fleet, now: DateTime<Utc>) -> Plan {
+    let (intent, taken) = (intent.clone(), std::mem::take(fleet));
+    let (plan, back) = compute(move || (cherokee_plan::plan(&intent, &taken, now), taken)).await;
+    *fleet = back;
+    plan
+}
+
+/// What of the fleet this plan rests on: by it changes find whom they concern.
+fn uses(op: &Operator, observed: &Observed, plan: &Plan) -> Uses {
+    let accelerator = &observed.cluster.spec.accelerator;
+    Uses {
+        nodes: plan.slots.values().map(|slot| slot.device.node.clone()).collect(),
+        waits: plan.roles.values().any(|role| role.waits.is_some()),
+        resources: [accelerator.resource_name.clone(), observe::driver_of(&op.stores, &observed.cluster)].into(),
+        class: accelerator.device_class_name.clone(),
+    }
 }
 
 /// The fleet as far as this operator may use it.
@@ -146,22 +172,21 @@ fn since(plan: &Plan, live: &Live, now: DateTime<Utc>) -> BTreeMap<String, Strin
 }
 
 /// The end of a pass that changed nothing.
-fn rest(op: &Operator, observed: &Observed, said: &Said) -> Duration {
+fn rest(op: &Operator, observed: &Observed, said: &Said) -> Next {
+    let name = Name::of(&observed.cluster.metadata);
+    // What cannot be served now may be served by another fleet.
+    let waits = !observed.cluster.spec.suspend;
+    op.wakes.uses(&name, Uses { waits, ..uses(op, observed, &Plan::default()) });
     next(op, observed, &Plan::default(), said, false)
 }
 
-/// When to look again: at the plan's next change, at the end of a budget, soon if something is awaited, and else after
-/// the longest sleep.
-fn next(op: &Operator, observed: &Observed, plan: &Plan, said: &Said, waits: bool) -> Duration {
-    let (namespace, name) = (&observed.id.namespace, &observed.id.name);
-    op.metrics.cluster(namespace, name, &said.status);
-    let edge = [plan.valid_until, said.until].into_iter().flatten().min();
-    op.due(namespace, name, edge);
+/// When to look again: at the plan's next change, at the end of a budget, when a look at a named object is due, soon if
+/// something is awaited, and else after the longest sleep.
+fn next(op: &Operator, observed: &Observed, plan: &Plan, said: &Said, waits: bool) -> Next {
+    op.metrics.cluster(&observed.id.namespace, &observed.id.name, &said.status);
+    let edge = [plan.valid_until, said.until, observed.look].into_iter().flatten().min();
     let longest = if waits { SHORT_SLEEP } else { LONGEST_SLEEP };
-    sleep(edge.map_or(longest, |edge| (edge - observed.now).min(longest)))
-}
-
-fn sleep(time: TimeDelta) -> Duration {
+    let after = edge.map_or(longest, |edge| (edge - observed.now).min(longest));
     // At least a moment: an edge that is already past must not spin.
-    time.to_std().unwrap_or_default().max(Duration::from_millis(200))
+    Next { after: after.to_std().unwrap_or_default().max(Duration::from_millis(200)), edge }
 }

@@ -5,6 +5,7 @@ use crate::{
     error::{Doing, Error},
     lease::Leadership,
     observe::Sources,
+    stores::Stores,
 };
 use cherokee_api::{CherokeeCluster, GpuHold, names};
 use cherokee_plan::ClusterId;
@@ -13,6 +14,7 @@ use kube::{
     Api, Client, ResourceExt,
     api::{DeleteParams, PostParams, Preconditions},
 };
+use std::sync::Arc;
 
 /// How taking the devices of a plan went.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,6 +29,8 @@ pub(crate) enum Taking {
 pub(crate) struct Keeper<'a> {
     pub(crate) client: &'a Client,
     pub(crate) leadership: &'a Leadership,
+    /// Told of each write, so that the next look at them sees it.
+    pub(crate) stores: &'a Stores,
 }
 
 impl Keeper<'_> {
@@ -75,7 +79,7 @@ impl Keeper<'_> {
     }
 
     /// Deletes holds that their cluster no longer uses.
-    pub(crate) async fn release(&self, holds: &[&GpuHold]) -> Result<(), Error> {
+    pub(crate) async fn release(&self, holds: &[&Arc<GpuHold>]) -> Result<(), Error> {
         for hold in holds {
             self.delete(hold).await?;
         }
@@ -90,13 +94,18 @@ impl Keeper<'_> {
         #[expect(clippy::disallowed_methods, reason = "this is the writer of holds")]
         let answer = self.api().create(&params, hold).await;
         match answer {
-            Ok(_) => {
+            Ok(made) => {
                 tracing::info!(hold = name, cluster = hold.spec.holder.name, "a device was taken");
+                self.stores.holds.wrote(made);
                 Ok(true)
             }
             Err(kube::Error::Api(status)) if status.code == 409 => {
                 let found = self.api().get_opt(&name).await.doing(format!("read GpuHold `{name}`"))?;
-                Ok(found.is_some_and(|found| found.spec.holder == hold.spec.holder))
+                let ours = found.as_ref().is_some_and(|found| found.spec.holder == hold.spec.holder);
+                if let Some(found) = found {
+                    self.stores.holds.wrote(found);
+                }
+                Ok(ours)
             }
             // Not served, or being removed.
             Err(kube::Error::Api(status)) if [404, 405].contains(&status.code) => Err(Error::HoldsMissing),
@@ -114,7 +123,10 @@ impl Keeper<'_> {
         #[expect(clippy::disallowed_methods, reason = "this is the writer of holds")]
         let answer = self.api().replace(&name, &params, &changed).await;
         match answer {
-            Ok(_) => Ok(true),
+            Ok(written) => {
+                self.stores.holds.wrote(written);
+                Ok(true)
+            }
             Err(kube::Error::Api(status)) if [404, 409].contains(&status.code) => Ok(false),
             Err(error) => Err(error).doing(format!("update GpuHold `{name}`")),
         }
@@ -129,7 +141,10 @@ impl Keeper<'_> {
         #[expect(clippy::disallowed_methods, reason = "this is the writer of holds")]
         let answer = self.api().delete(&name, &params).await;
         match answer {
-            Ok(_) => tracing::info!(hold = name, cluster = hold.spec.holder.name, "a device was given up"),
+            Ok(_) => {
+                tracing::info!(hold = name, cluster = hold.spec.holder.name, "a device was given up");
+                self.stores.gave_up(hold);
+            }
             // Gone already, or changed: the next pass looks again.
             Err(kube::Error::Api(status)) if [404, 409].contains(&status.code) => {}
             Err(error) => return Err(error).doing(format!("delete GpuHold `{name}`")),

@@ -10,6 +10,7 @@ mod tests;
 pub(crate) use keeper::{Keeper, Taking};
 
 use crate::{
+    children::Kind,
     observe::{
         Known, Live, Sources,
         holds::{bound, device_id, held_device, in_use},
@@ -25,7 +26,10 @@ use cherokee_plan::{Access, ClusterId, DeviceId, Plan};
 use chrono::{DateTime, Utc};
 use k8s_openapi::{api::core::v1::Pod, apimachinery::pkg::apis::meta::v1::Time};
 use kube::ResourceExt;
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 /// Version of the rules by which GPUs are taken, as status carries it.
 pub(crate) const PLAN_VERSION: i64 = 1;
@@ -63,13 +67,13 @@ pub(crate) fn missing(sources: &Sources, now: DateTime<Utc>) -> Vec<GpuHold> {
 }
 
 /// Holds of clusters that are not listed any more and whose devices are not in use. The caller looks once more whether they are gone.
-pub(crate) fn of_nobody(sources: &Sources) -> Vec<&GpuHold> {
-    let gone = |hold: &&GpuHold| !sources.clusters.contains_key(&hold.spec.holder.uid) && !in_use(hold, sources);
+pub(crate) fn of_nobody(sources: &Sources) -> Vec<&Arc<GpuHold>> {
+    let gone = |hold: &&Arc<GpuHold>| !sources.clusters.contains_key(&hold.spec.holder.uid) && !in_use(hold, sources);
     sources.holds.iter().flatten().filter(gone).collect()
 }
 
 /// Holds that a cluster had before a version without holds managed it, and that neither its status nor its pods confirm.
-pub(crate) fn outdated<'s>(cluster: &ClusterId, sources: &'s Sources) -> Vec<&'s GpuHold> {
+pub(crate) fn outdated<'s>(cluster: &ClusterId, sources: &'s Sources) -> Vec<&'s Arc<GpuHold>> {
     let Some(known) = sources.clusters.get(&cluster.uid).filter(|known| known.before_holds) else { return Vec::new() };
     let bound = bound(cluster, &sources.driver(&known.class), sources);
     let confirmed = |device: &DeviceId| known.devices.contains(device) || bound.contains(device);
@@ -77,7 +81,7 @@ pub(crate) fn outdated<'s>(cluster: &ClusterId, sources: &'s Sources) -> Vec<&'s
 }
 
 /// Holds of one cluster.
-fn of<'s>(cluster: &ClusterId, sources: &'s Sources) -> impl Iterator<Item = &'s GpuHold> + use<'s> {
+fn of<'s>(cluster: &ClusterId, sources: &'s Sources) -> impl Iterator<Item = &'s Arc<GpuHold>> + use<'s> {
     let uid = cluster.uid.clone();
     sources.holds.iter().flatten().filter(move |hold| hold.spec.holder.uid == uid)
 }
@@ -101,7 +105,7 @@ pub(crate) fn wanted(
             models: slot.models.iter().cloned().collect(),
         });
     }
-    let before: BTreeMap<DeviceId, &GpuHold> = of(id, sources).map(|h| (device_id(&h.spec.device), h)).collect();
+    let before: BTreeMap<DeviceId, &Arc<GpuHold>> = of(id, sources).map(|h| (device_id(&h.spec.device), h)).collect();
     slots
         .into_iter()
         .map(|(device, mut slots)| {
@@ -110,7 +114,7 @@ pub(crate) fn wanted(
             slots.extend(
                 leaving
                     .filter(|slot| !plan.slots.contains_key(&slot.name))
-                    .filter(|slot| live.get(crate::render::Kind::Deployment, &slot.name).is_some())
+                    .filter(|slot| live.get(Kind::Deployment, &slot.name).is_some())
                     .cloned(),
             );
             slots.sort_by(|a, b| a.name.cmp(&b.name));
@@ -129,10 +133,10 @@ pub(crate) fn released<'s>(
     sources: &'s Sources,
     live: &Live,
     pods: &[Pod],
-) -> Vec<&'s GpuHold> {
+) -> Vec<&'s Arc<GpuHold>> {
     let used: BTreeSet<&DeviceId> = plan.slots.values().map(|slot| &slot.device).collect();
     let is_there = |slot: &HeldSlot| {
-        live.get(crate::render::Kind::Deployment, &slot.name).is_some()
+        live.get(Kind::Deployment, &slot.name).is_some()
             || pods.iter().any(|pod| pod.labels().get(label::SLOT) == Some(&slot.name))
     };
     of(id, sources)

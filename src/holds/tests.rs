@@ -1,5 +1,5 @@
 use super::*;
-use crate::render::Kind;
+use crate::children::Kind;
 use cherokee_plan::{Memory, Slot};
 use kube::api::DynamicObject;
 use serde_json::{Value, json};
@@ -23,27 +23,28 @@ fn cluster(name: &str, created: i64, devices: &[&str], version: bool) -> (String
 fn device(uuid: &str) -> DeviceId {
     DeviceId { node: "redfin".into(), uuid: uuid.into() }
 }
-fn held(cluster: &str, uuid: &str, slots: &[&str]) -> GpuHold {
+fn held(cluster: &str, uuid: &str, slots: &[&str]) -> Arc<GpuHold> {
     let id = ClusterId { uid: cluster.into(), namespace: "ns".into(), name: cluster.into(), created: at(0) };
     let slots = slots.iter().map(|name| HeldSlot { name: (*name).into(), roles: vec![], models: vec![] }).collect();
-    hold(held_device(&device(uuid), "gpu.nvidia.com", "nvidia.com/gpu"), &id, slots, time::to_k8s(at(0)))
+    Arc::new(hold(held_device(&device(uuid), "gpu.nvidia.com", "nvidia.com/gpu"), &id, slots, time::to_k8s(at(0))))
 }
 /// A claim of `cluster` that a pod has reserved on the device `gpu-<index>`.
-fn claim(cluster: &str, index: usize) -> k8s_openapi::api::resource::v1::ResourceClaim {
+fn claim(cluster: &str, index: usize) -> Arc<k8s_openapi::api::resource::v1::ResourceClaim> {
     serde_json::from_value(json!({
         "metadata": {"name": "claim", "namespace": "ns", "labels": {label::CLUSTER: cluster, label::SLOT: "s"}}, "spec": {},
         "status": {"reservedFor": [{"resource": "pods", "name": "p", "uid": "u"}], "allocation": {"devices": {"results": [
             {"driver": "gpu.nvidia.com", "pool": "redfin", "device": format!("gpu-{index}"), "request": "gpu"}]}}}}))
+    .map(Arc::new)
     .unwrap()
 }
-fn sources(clusters: &[(String, Known)], holds: Vec<GpuHold>) -> Sources {
+fn sources(clusters: &[(String, Known)], holds: Vec<Arc<GpuHold>>) -> Sources {
     let devices: Vec<_> = (0..3)
         .map(|i| json!({"name": format!("gpu-{i}"), "attributes": {"uuid": {"string": format!("GPU-{i}")}}}))
         .collect();
     let slice = json!({"spec": {"driver": "gpu.nvidia.com", "nodeName": "redfin", "devices": devices,
         "pool": {"name": "redfin", "generation": 1, "resourceSliceCount": 1}}});
     Sources {
-        slices: vec![serde_json::from_value(slice).unwrap()],
+        slices: vec![Arc::new(serde_json::from_value(slice).unwrap())],
         holds: Some(holds),
         clusters: clusters.iter().cloned().collect(),
         ..Sources::default()
@@ -85,7 +86,8 @@ fn a_device_that_a_status_names_gets_its_hold_once_and_the_older_cluster_has_it(
     let made = missing(&seen, at(10));
     assert_eq!(of_whom(&made), [("GPU-0".into(), "old".into()), ("redfin-2".into(), "young".into())]);
     assert_eq!(made[1].spec.device.ordinal, Some(2));
-    let settled = sources(&clusters, [made, vec![held("old", "GPU-1", &[])]].concat());
+    let settled =
+        sources(&clusters, [made.into_iter().map(Arc::new).collect(), vec![held("old", "GPU-1", &[])]].concat());
     assert_eq!(missing(&settled, at(10)), []);
 }
 
@@ -109,10 +111,11 @@ fn the_hold_of_a_cluster_that_is_gone_goes_when_its_device_is_not_in_use() {
         serde_json::from_value(json!({"metadata": {"name": "p", "namespace": "ns", "labels": {label::SLOT: "s"}},
         "status": {"phase": "Running"}, "spec": {"nodeName": "redfin", "containers": [
             {"name": "c", "resources": {"limits": {"nvidia.com/gpu": "1"}}}]}}))
+        .map(Arc::new)
         .unwrap(),
     ];
     assert!(of_nobody(&seen).is_empty());
-    seen.pods[0].metadata.namespace = Some("elsewhere".into());
+    Arc::make_mut(&mut seen.pods[0]).metadata.namespace = Some("elsewhere".into());
     assert_eq!(of_nobody(&seen).len(), 1, "a pod of another namespace is not the holder's");
 }
 
@@ -124,7 +127,7 @@ fn after_a_version_without_holds_only_what_status_or_pods_name_stays_held() {
         let mut seen = sources(&[cluster("a", 1, &["GPU-0"], version)], holds());
         seen.claims = vec![claim("a", 2)];
         let id = seen.clusters["a"].id.clone();
-        of_whom(&outdated(&id, &seen).into_iter().cloned().collect::<Vec<_>>())
+        of_whom(&outdated(&id, &seen).into_iter().map(|hold| hold.as_ref().clone()).collect::<Vec<_>>())
     };
     assert_eq!(of(false), [("GPU-1".into(), "a".into())]);
     assert_eq!(of(true), []);

@@ -1,4 +1,5 @@
-use super::{super::requests::ended, *};
+use super::*;
+use crate::stores::ended;
 use cherokee_api::GpuHold;
 use cherokee_api::hold::HeldDevice;
 use k8s_openapi::api::{
@@ -7,16 +8,18 @@ use k8s_openapi::api::{
     resource::v1::ResourceSlice,
 };
 use serde_json::json;
+use std::sync::Arc;
 
-fn node(name: &str, gpus: Option<u32>) -> Node {
+fn node(name: &str, gpus: Option<u32>) -> Arc<Node> {
     let allocatable = gpus.map(|n| json!({"nvidia.com/gpu": n.to_string()})).unwrap_or(json!({}));
     serde_json::from_value(json!({
         "metadata": {"name": name, "labels": {"nvidia.com/gpu.product": "NVIDIA-GeForce-RTX-5070", "nvidia.com/gpu.memory": "16303"}},
         "status": {"conditions": [{"type": "Ready", "status": "True"}], "allocatable": allocatable},
     }))
+    .map(Arc::new)
     .unwrap()
 }
-fn slice(node: &str, gpus: u32) -> ResourceSlice {
+fn slice(node: &str, gpus: u32) -> Arc<ResourceSlice> {
     let devices: Vec<_> = (0..gpus)
         .map(|i| {
             json!({"name": format!("gpu-{i}"), "attributes": {"uuid": {"string": format!("GPU-{node}-{i}")}},
@@ -25,14 +28,15 @@ fn slice(node: &str, gpus: u32) -> ResourceSlice {
         .collect();
     serde_json::from_value(json!({"spec": {"driver": "gpu.nvidia.com", "nodeName": node,
         "pool": {"name": node, "generation": 1, "resourceSliceCount": 1}, "devices": devices}}))
+    .map(Arc::new)
     .unwrap()
 }
-fn hold(cluster: &str, device: HeldDevice, slots: &[&str]) -> GpuHold {
+fn hold(cluster: &str, device: HeldDevice, slots: &[&str]) -> Arc<GpuHold> {
     let slots: Vec<_> = slots.iter().map(|name| json!({"name": name})).collect();
     let spec = serde_json::from_value(json!({"device": device, "slots": slots, "since": "2026-11-24T12:00:00Z",
         "holder": {"uid": cluster, "namespace": "ns", "name": cluster}}))
     .unwrap();
-    GpuHold::new(&device.hold_name(), spec)
+    Arc::new(GpuHold::new(&device.hold_name(), spec))
 }
 fn by_uuid(node: &str, index: usize) -> HeldDevice {
     HeldDevice::dra(node, "gpu.nvidia.com", &format!("GPU-{node}-{index}"))
@@ -41,16 +45,18 @@ fn by_ordinal(node: &str, ordinal: i32) -> HeldDevice {
     HeldDevice::plugin(node, "nvidia.com/gpu", ordinal)
 }
 /// A Deployment with all the labels, annotations and owners of a slot, and so many ready workers.
-fn slot(name: &str, cluster: &str, device: &str, ready: i32) -> Deployment {
+fn slot(name: &str, cluster: &str, device: &str, ready: i32) -> Arc<Deployment> {
     serde_json::from_value(json!({"metadata": {"name": name, "namespace": "ns", "annotations": {"cherokee.ai/device": device},
         "labels": {"cherokee.ai/cluster": cluster, "cherokee.ai/slot": name},
         "ownerReferences": [{"apiVersion": "cherokee.ai/v1alpha1", "kind": "CherokeeCluster", "name": cluster, "uid": cluster, "controller": true}]},
         "status": {"readyReplicas": ready}}))
+    .map(Arc::new)
     .unwrap()
 }
-fn pod(node: &str, gpus: u32, phase: &str) -> Pod {
+fn pod(node: &str, gpus: u32, phase: &str) -> Arc<Pod> {
     serde_json::from_value(json!({"metadata": {"name": "other"}, "status": {"phase": phase}, "spec": {"nodeName": node,
         "containers": [{"name": "c", "resources": {"limits": {"nvidia.com/gpu": gpus.to_string()}}}]}}))
+    .map(Arc::new)
     .unwrap()
 }
 fn see(sources: &Sources) -> Fleet {
@@ -103,7 +109,7 @@ fn holds_are_read_from_gpu_holds_and_nothing_that_a_tenant_writes_changes_them()
 #[test]
 fn a_hold_of_a_wrong_name_counts_as_taken_but_never_above_one_of_the_right_name() {
     let mut wrong = hold("other", by_uuid("redfin", 0), &["x"]);
-    wrong.metadata.name = Some("zzz".into());
+    Arc::make_mut(&mut wrong).metadata.name = Some("zzz".into());
     let mut sources = Sources {
         nodes: vec![node("redfin", None)],
         slices: vec![slice("redfin", 1)],
@@ -137,6 +143,7 @@ fn a_foreign_claim_takes_its_very_device() {
         json!({"metadata": {"name": "theirs", "labels": {"cherokee.ai/slot": "s"}}, "spec": {}, "status": {"allocation": {"devices": {"results": [
         {"driver": "gpu.nvidia.com", "pool": "redfin", "device": "gpu-1", "request": "gpu"}]}}}}),
     )
+    .map(Arc::new)
     .unwrap();
     let sources = Sources {
         nodes: vec![node("redfin", None)],
@@ -158,10 +165,11 @@ fn under_the_device_plugin_foreign_pods_are_counted_and_ended_ones_are_not() {
     sources.holds = Some(vec![hold("old", by_ordinal("redfin", 1), &["s"])]);
     assert_eq!(holders(&see(&sources), "redfin"), ["foreign", "old:s"]);
     // As many pods as a namespace holds are the holder's, whatever their labels say; every further one is foreign.
-    sources.pods[0].metadata.namespace = Some("ns".into());
+    Arc::make_mut(&mut sources.pods[0]).metadata.namespace = Some("ns".into());
     assert_eq!(holders(&see(&sources), "redfin"), ["free", "old:s"]);
-    sources.pods[0].metadata.labels = Some([("cherokee.ai/slot".to_owned(), "s".to_owned())].into());
-    sources.pods[0].metadata.namespace = Some("elsewhere".into());
+    Arc::make_mut(&mut sources.pods[0]).metadata.labels =
+        Some([("cherokee.ai/slot".to_owned(), "s".to_owned())].into());
+    Arc::make_mut(&mut sources.pods[0]).metadata.namespace = Some("elsewhere".into());
     assert_eq!(holders(&see(&sources), "redfin"), ["foreign", "old:s"]);
 }
 

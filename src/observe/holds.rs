@@ -1,17 +1,16 @@
 //! Who holds which device, from GpuHolds, and which of these devices pods use. Labels, annotations, owner references and status
 //! decide nothing about other clusters here.
 
-use super::{
-    requests::{ended, requested},
-    slices,
-    sources::Sources,
-};
-use crate::time;
+use super::{requests::requested, slices, sources::Sources};
+use crate::{stores::ended, time};
 use cherokee_api::{GpuHold, hold::HeldDevice, names::label};
 use cherokee_plan::{ClusterId, DeviceId, Holder};
 use k8s_openapi::api::{core::v1::Pod, resource::v1::ResourceClaim};
 use kube::ResourceExt;
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 /// Devices that CherokeeClusters hold.
 pub(crate) struct Holds {
@@ -29,7 +28,7 @@ impl Holds {
     ///
     /// A hold whose name is not that of its device counts as taken too, but never above one with the right name.
     pub(crate) fn of(sources: &Sources, resource: &str) -> Self {
-        let mut all: Vec<&GpuHold> = sources.holds.iter().flatten().collect();
+        let mut all: Vec<&Arc<GpuHold>> = sources.holds.iter().flatten().collect();
         all.sort_by_key(|hold| (hold.name_any() == hold.spec.device.hold_name(), hold.name_any()));
         let mut holds = Self {
             by: BTreeMap::new(),
@@ -73,7 +72,7 @@ impl Holds {
     }
 
     /// How many devices of the extended resource pods use on a node beyond those that their namespaces hold.
-    pub(crate) fn foreign_use(&self, node: &str, resource: &str, pods: &[Pod]) -> u64 {
+    pub(crate) fn foreign_use(&self, node: &str, resource: &str, pods: &[Arc<Pod>]) -> u64 {
         let mut used: BTreeMap<String, u64> = BTreeMap::new();
         for pod in pods.iter().filter(|pod| is_on(pod, node)) {
             *used.entry(pod.namespace().unwrap_or_default()).or_default() += requested(pod, resource);
@@ -138,12 +137,12 @@ pub(crate) fn in_use(hold: &GpuHold, sources: &Sources) -> bool {
                 Some(place) => {
                     slices::allocated(claim, driver).any(|(pool, name)| (pool, name) == (&place.pool, &place.name))
                 }
-                None => slices::allocated(claim, driver).next().is_some() && is_of_slot(claim, hold),
+                None => slices::allocated(claim, driver).next().is_some() && is_of_slot(claim.as_ref(), hold),
             })
         }
         (None, resource) => {
             let resource = resource.as_deref().unwrap_or_default();
-            let mut here = sources.pods.iter().filter(|pod| is_on(pod, &device.node) && is_of_slot(*pod, hold));
+            let mut here = sources.pods.iter().filter(|pod| is_on(pod, &device.node) && is_of_slot(pod.as_ref(), hold));
             here.any(|pod| requested(pod, resource) > 0)
         }
     }
@@ -161,7 +160,7 @@ fn is_on(pod: &Pod, node: &str) -> bool {
 
 /// Devices of a cluster that pods of its own namespace have by DRA, by the label of the claims.
 pub(crate) fn bound(cluster: &ClusterId, driver: &str, sources: &Sources) -> BTreeSet<DeviceId> {
-    let own = |claim: &&ResourceClaim| {
+    let own = |claim: &&Arc<ResourceClaim>| {
         claim.namespace().as_deref() == Some(&cluster.namespace)
             && claim.labels().get(label::CLUSTER) == Some(&cluster.name)
             && claim.status.as_ref().and_then(|s| s.reserved_for.as_ref()).is_some_and(|pods| !pods.is_empty())

@@ -1,77 +1,65 @@
 //! The children of a cluster as they are.
 
-use crate::{
-    error::{Doing, Error},
-    render::Kind,
-};
-use cherokee_api::names::{self, label};
-use futures::future::try_join_all;
-use kube::{
-    Api, Client,
-    api::{DynamicObject, ListParams, TypeMeta},
-};
+use crate::{children::Kind, error::Error, name::Name, stores::Stores};
 use serde_json::Value;
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
-/// The children of one cluster, by kind and name.
+/// The children of one cluster, by kind and name. What is noted here is noted in the stores that it was read from, too.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Live(BTreeMap<(Kind, String), Value>);
+pub struct Live {
+    children: BTreeMap<(Kind, String), Value>,
+    origin: Origin,
+}
+
+/// Where children were read, if from stores. Says nothing of what they are.
+#[derive(Clone, Default)]
+struct Origin(Option<(Arc<Stores>, String)>);
+
+impl PartialEq for Origin {
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
+}
+
+impl std::fmt::Debug for Origin {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("Origin").finish_non_exhaustive()
+    }
+}
 
 impl Live {
-    /// Lists all children, by label.
-    pub(crate) async fn read(client: &Client, namespace: &str, cluster: &str) -> Result<Self, Error> {
-        let selector = format!("{}={cluster},{}={}", label::CLUSTER, label::MANAGED_BY, names::MANAGED_BY);
-        let params = ListParams::default().labels(&selector);
-        let lists = try_join_all(Kind::ALL.map(|kind| list(client, namespace, kind, &params))).await?;
-        Ok(Self(lists.into_iter().flatten().collect()))
+    /// The children that the stores know.
+    pub(crate) fn read(stores: &Arc<Stores>, owner: &Name) -> Result<Self, Error> {
+        let children = stores.children(owner)?.into_iter().map(|(kind, name, body)| ((kind, name), body)).collect();
+        Ok(Self { children, origin: Origin(Some((stores.clone(), owner.namespace.clone()))) })
     }
 
     /// One child.
     pub fn get(&self, kind: Kind, name: &str) -> Option<&Value> {
-        self.0.get(&(kind, name.to_owned()))
+        self.children.get(&(kind, name.to_owned()))
     }
 
     /// All children.
     pub fn iter(&self) -> impl Iterator<Item = (Kind, &str, &Value)> {
-        self.0.iter().map(|((kind, name), body)| (*kind, name.as_str(), body))
+        self.children.iter().map(|((kind, name), body)| (*kind, name.as_str(), body))
     }
 
-    /// Notes what was written.
+    /// Notes what was written: the next pass sees it, however late the watch is.
     pub(crate) fn insert(&mut self, kind: Kind, name: &str, body: Value) {
-        self.0.insert((kind, name.to_owned()), body);
+        if let Origin(Some((stores, namespace))) = &self.origin {
+            stores.wrote(kind, namespace, &body);
+        }
+        self.children.insert((kind, name.to_owned()), body);
     }
 
     /// Notes what was deleted.
     pub(crate) fn remove(&mut self, kind: Kind, name: &str) {
-        self.0.remove(&(kind, name.to_owned()));
+        let old = self.children.remove(&(kind, name.to_owned()));
+        let uid = old.as_ref().and_then(|body| body.pointer("/metadata/uid")?.as_str());
+        if let (Origin(Some((stores, namespace))), Some(uid)) = (&self.origin, uid) {
+            stores.deleted(kind, &Name::new(namespace, name), uid);
+        }
     }
-}
-
-async fn list(
-    client: &Client,
-    namespace: &str,
-    kind: Kind,
-    params: &ListParams,
-) -> Result<Vec<((Kind, String), Value)>, Error> {
-    let api: Api<DynamicObject> = Api::namespaced_with(client.clone(), namespace, &kind.resource());
-    // A cluster older than DRA has no claim templates, and no devices that need them.
-    let found = api
-        .list(params)
-        .await
-        .map(|list| list.items)
-        .or_else(|error| super::absent_api(error).map(Option::unwrap_or_default));
-    let items = found.doing(format!("list {kind}s in namespace `{namespace}`"))?;
-    items.into_iter().map(|item| entry(kind, item)).collect()
-}
-
-/// One item of a list, under its kind and name.
-fn entry(kind: Kind, mut item: DynamicObject) -> Result<((Kind, String), Value), Error> {
-    let name = item.metadata.name.clone().unwrap_or_default();
-    let resource = kind.resource();
-    // The items of a list do not say what they are; without it every child would seem changed.
-    item.types = Some(TypeMeta { api_version: resource.api_version, kind: resource.kind });
-    let body = serde_json::to_value(item).map_err(|source| Error::Document { what: "a child", source })?;
-    Ok(((kind, name), body))
 }
 
 /// Replicas that a Deployment or StatefulSet wants.
@@ -97,24 +85,4 @@ pub(crate) fn ready_of_newest(body: &Value) -> i64 {
 /// A condition of a Deployment.
 pub(crate) fn condition<'a>(body: &'a Value, kind: &str) -> Option<&'a Value> {
     body.pointer("/status/conditions")?.as_array()?.iter().find(|c| c["type"] == kind)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::apply::compare::compare;
-    use serde_json::json;
-
-    #[test]
-    fn a_listed_child_is_what_was_applied() {
-        let applied =
-            json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "c-layout"}, "data": {"a": "b"}});
-        let mut listed = applied.clone();
-        for field in ["apiVersion", "kind"] {
-            listed.as_object_mut().unwrap().remove(field);
-        }
-        let ((_, name), body) = entry(Kind::ConfigMap, serde_json::from_value(listed).unwrap()).unwrap();
-        assert_eq!(name, "c-layout");
-        assert!(compare(Kind::ConfigMap, &body, &applied).ours_changed.is_empty(), "{body}");
-    }
 }

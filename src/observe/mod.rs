@@ -1,33 +1,38 @@
-//! One snapshot a pass: the resource, the fleet, the cluster's own children and pods, hints and password. Reads only.
+//! One snapshot a pass: the resource, the fleet, the cluster's own children and pods, hints and password. Made from the
+//! stores; only what the spec names is got by name, and workers that download are asked.
 
-pub mod clusters;
 pub(crate) mod downloads;
 pub mod fleet;
 pub(crate) mod holds;
+mod listed;
 pub(crate) mod live;
 mod nodes;
-mod references;
-pub(crate) mod requests;
+mod requests;
 mod slices;
 mod sources;
 pub(crate) mod trouble;
 
-pub use clusters::{Known, cluster_id};
+pub use crate::stores::{
+    Known, cluster_id,
+    named::{Missing, Use},
+};
 pub use fleet::fleet;
+pub use listed::fleet_now;
 pub use live::Live;
-pub use references::{Missing, Use};
 pub use sources::Sources;
 pub use trouble::Trouble;
 
 use crate::{
-    error::{Doing, Error},
-    render::{Kind, Password},
+    children::{self, Kind, Password},
+    error::Error,
+    name::Name,
+    stores::{
+        State, Stores, ended,
+        named::{self, Found, Object},
+    },
+    thread::compute,
 };
-use cherokee_api::{
-    CherokeeCluster, GpuHold,
-    memory::MemoryMode,
-    names::{child, label},
-};
+use cherokee_api::{CherokeeCluster, gateway::AuthMode, memory::MemoryMode, names::child};
 use cherokee_plan::{ClusterId, Fleet};
 use cherokee_wire::{
     hints::{self, Hints, MemoryReport},
@@ -35,20 +40,16 @@ use cherokee_wire::{
     worker::Download,
 };
 use chrono::{DateTime, Utc};
-use k8s_openapi::api::{
-    apps::v1::Deployment,
-    core::v1::{ConfigMap, Node, Pod, Secret},
-    resource::v1::{DeviceClass, ResourceClaim, ResourceSlice},
-};
-use kube::{
-    Api, Client, Resource, ResourceExt,
-    api::{DynamicObject, ListParams},
-    core::{ApiResource, DeserializeGuard},
-};
+use k8s_openapi::api::core::v1::Pod;
+use kube::{Client, ResourceExt};
 use serde::de::DeserializeOwned;
-use std::{collections::BTreeMap, fmt::Debug, sync::Arc};
+use serde_json::Value;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
-/// What one pass knows. After it nobody reads the API server again in this pass, unless another cluster takes a device first.
+/// What one pass knows. After it nobody reads again in this pass, unless another cluster takes a device first.
 #[derive(Clone, Debug)]
 pub struct Observed {
     /// When.
@@ -57,8 +58,8 @@ pub struct Observed {
     pub cluster: Arc<CherokeeCluster>,
     /// Its place in the queue for devices.
     pub id: ClusterId,
-    /// What was listed of the whole cluster.
-    pub sources: Sources,
+    /// What is known of the whole cluster.
+    pub sources: Arc<Sources>,
     /// Nodes, devices, holds: made from `sources`.
     pub fleet: Fleet,
     /// What the daemon asks for; none if its document can't be read.
@@ -77,36 +78,40 @@ pub struct Observed {
     pub password: Password,
     /// What the spec names and what is not there.
     pub missing: Vec<Missing>,
+    /// When the next look at objects that the spec names is due.
+    pub look: Option<DateTime<Utc>>,
 }
 
 /// Takes the snapshot. `None`: the cluster is gone or going.
-pub async fn observe(
+pub(crate) async fn observe(
     client: &Client,
+    stores: &Arc<Stores>,
     now: DateTime<Utc>,
-    namespace: &str,
-    name: &str,
+    owner: &Name,
 ) -> Result<Option<Observed>, Error> {
-    let api: Api<DeserializeGuard<CherokeeCluster>> = Api::namespaced(client.clone(), namespace);
-    let found = api.get_opt(name).await.doing(format!("read CherokeeCluster `{name}`"))?;
-    // An object that became unreadable since its wake-up comes back by its own wake-up.
-    let Some(cluster) = found.and_then(|guard| guard.0.ok()) else { return Ok(None) };
+    let seen = stores.clusters.get(owner);
+    let Some(cluster) = seen.and_then(|seen| seen.read.as_ref().ok().cloned()) else { return Ok(None) };
     if cluster.metadata.deletion_timestamp.is_some() {
         return Ok(None);
     }
-    let cluster = Arc::new(cluster);
-    let (sources, live, pods, (hints, memory), password, missing) = futures::try_join!(
-        sources(client, &cluster),
-        Live::read(client, namespace, name),
-        own_pods(client, namespace, name),
-        read_hints(client, namespace, name),
-        read_password(client, &cluster, namespace, name),
-        references::missing(client, &cluster, namespace),
-    )?;
-    let fleet = fleet(&sources, &cluster.spec.accelerator, &cluster.spec.workers.tolerations);
+    let live = Live::read(stores, owner)?;
+    let pods = own_pods(stores, owner);
+    let data = live.get(Kind::ConfigMap, &child::hints(&owner.name));
+    // What can't be read counts as absent: the daemon will write it anew.
+    let hints = document(data, hints::KEY).unwrap_or_default();
+    let memory = document(data, MemoryReport::KEY);
+    let layout = document(live.get(Kind::ConfigMap, &child::layout(&owner.name)), layout::KEY);
+    let failing = pods.iter().any(|pod| pod.status.as_ref().is_some_and(|s| s.phase.as_deref() == Some("Pending")))
+        || trouble::worst(&pods, now).is_some();
+    let looked = stores.named.look(client, owner, wanted(&cluster), failing, now);
+    let asked = async { Ok(downloads::downloads(&cluster, &live, &pods).await) };
+    let ((found, look), (sources, fleet), downloads) =
+        futures::try_join!(looked, async { Ok(fleet_of(stores, &cluster).await) }, asked)?;
+    let missing = found.iter().filter_map(|(object, found)| named::missing(object, found)).collect::<BTreeSet<_>>();
+    let missing = missing.into_iter().collect();
+    let password = password(&cluster, &found)?;
     let id = cluster_id(&cluster.metadata);
-    let layout = document(live.get(Kind::ConfigMap, &child::layout(name)), layout::KEY);
-    let downloads = downloads::downloads(&cluster, &pods).await;
-    Ok(Some(Observed {
+    let observed = Observed {
         now,
         cluster,
         id,
@@ -120,107 +125,75 @@ pub async fn observe(
         downloads,
         password,
         missing,
-    }))
+        look,
+    };
+    Ok(Some(observed))
 }
 
-/// The fleet as it is now, simulated devices included.
-pub async fn fleet_now(client: &Client, cluster: &CherokeeCluster) -> Result<Fleet, Error> {
-    let sources = sources(client, cluster).await?;
-    Ok(fleet(&sources, &cluster.spec.accelerator, &cluster.spec.workers.tolerations))
+/// What the stores have of the whole cluster now, and the fleet that a cluster makes of it, simulated devices included.
+pub(crate) async fn fleet_of(stores: &Arc<Stores>, cluster: &Arc<CherokeeCluster>) -> (Arc<Sources>, Fleet) {
+    let stores = stores.clone();
+    let cluster = cluster.clone();
+    compute(move || {
+        let known = stores.clusters.all().into_iter().map(|seen| (seen.known.id.uid.clone(), seen.known.clone()));
+        let sources = Sources {
+            nodes: stores.nodes.all(),
+            slices: stores.slices.all(),
+            classes: stores.classes.all(),
+            claims: stores.claims.all(),
+            pods: stores.pods.all(),
+            slots: stores.slots.all(),
+            holds: (stores.holds.state() == State::Listed).then(|| stores.holds.all()),
+            clusters: known.collect(),
+        };
+        let fleet = fleet(&sources, &cluster.spec.accelerator, &cluster.spec.workers.tolerations);
+        (Arc::new(sources), fleet)
+    })
+    .await
 }
 
-/// What the fleet of a cluster is made from, as it is now.
-pub(crate) async fn sources(client: &Client, cluster: &CherokeeCluster) -> Result<Sources, Error> {
-    let (nodes, slices, classes, claims, slots, holds, clusters) = futures::try_join!(
-        all::<Node>(client, ListParams::default()),
-        // A cluster older than DRA has no such APIs; then nobody publishes devices by it either.
-        all_or_none::<ResourceSlice>(client),
-        all_or_none::<DeviceClass>(client),
-        all_or_none::<ResourceClaim>(client),
-        all::<Deployment>(client, ListParams::default().labels(label::SLOT)),
-        all_or_none::<GpuHold>(client),
-        clusters(client),
-    )?;
-    let plugged = nodes.iter().any(|node| nodes::allocatable(node, &cluster.spec.accelerator.resource_name) > 0);
-    let by_ordinal = holds.iter().flatten().any(|hold| hold.spec.device.ordinal.is_some());
-    // Only the device plugin needs them, and a slightly old list does: the kubelet has the last word.
-    let pods =
-        if plugged || by_ordinal { all::<Pod>(client, ListParams::default().match_any()).await? } else { Vec::new() };
-    let (slices, classes, claims) =
-        (slices.unwrap_or_default(), classes.unwrap_or_default(), claims.unwrap_or_default());
-    Ok(Sources { nodes, slices, classes, claims, pods, slots, holds, clusters })
+/// The driver by which a cluster gets devices.
+pub(crate) fn driver_of(stores: &Stores, cluster: &CherokeeCluster) -> String {
+    let name = &cluster.spec.accelerator.device_class_name;
+    slices::driver_of(stores.classes.get(&Name::new("", name)).as_deref(), name)
 }
 
-async fn clusters(client: &Client) -> Result<BTreeMap<String, Known>, Error> {
-    // Untyped: another tenant's object may be unreadable.
-    let api: Api<DynamicObject> = Api::all_with(client.clone(), &ApiResource::erase::<CherokeeCluster>(&()));
-    let list = api.list(&ListParams::default()).await.doing("list CherokeeClusters")?;
-    Ok(list.items.iter().filter_map(|object| Some((object.uid()?, Known::of(object)))).collect())
-}
-
-async fn all<K>(client: &Client, params: ListParams) -> Result<Vec<K>, Error>
-where
-    K: Resource<DynamicType = ()> + Clone + DeserializeOwned + Debug,
-{
-    let list = Api::<K>::all(client.clone()).list(&params).await;
-    Ok(list.doing(format!("list {}", K::plural(&())))?.items)
-}
-
-/// All objects of a kind; none if the API server does not know it.
-async fn all_or_none<K>(client: &Client) -> Result<Option<Vec<K>>, Error>
-where
-    K: Resource<DynamicType = ()> + Clone + DeserializeOwned + Debug,
-{
-    let list = Api::<K>::all(client.clone()).list(&ListParams::default()).await;
-    let list = list.map(|list| Some(list.items)).or_else(absent_api);
-    list.doing(format!("list {}", K::plural(&())))
-}
-
-fn absent_api<T>(error: kube::Error) -> Result<Option<T>, kube::Error> {
-    match error {
-        kube::Error::Api(status) if status.code == 404 => Ok(None),
-        other => Err(other),
-    }
-}
-
-async fn own_pods(client: &Client, namespace: &str, name: &str) -> Result<Vec<Pod>, Error> {
-    let params = ListParams::default().labels(&format!("{}={name}", label::CLUSTER));
-    let list = Api::<Pod>::namespaced(client.clone(), namespace).list(&params).await;
-    let mut pods = list.doing(format!("list pods in namespace `{namespace}`"))?.items;
+fn own_pods(stores: &Stores, owner: &Name) -> Vec<Pod> {
+    let mut pods: Vec<Pod> = stores.pods.owned_by(owner).iter().map(|pod| pod.as_ref().clone()).collect();
     // An evicted pod stays as a record for long, and runs nothing.
-    pods.retain(|pod| !requests::ended(pod));
-    Ok(pods)
+    pods.retain(|pod| !ended(pod));
+    pods
 }
 
-/// The daemon's documents; what can't be read counts as absent, for it will be written anew.
-async fn read_hints(client: &Client, namespace: &str, name: &str) -> Result<(Hints, Option<MemoryReport>), Error> {
-    let map = Api::<ConfigMap>::namespaced(client.clone(), namespace).get_opt(&child::hints(name)).await;
-    let data = map.doing("read the hints")?.and_then(|m| m.data).unwrap_or_default();
-    let hints = data.get(hints::KEY).and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default();
-    Ok((hints, data.get(MemoryReport::KEY).and_then(|text| serde_json::from_str(text).ok())))
-}
-
-fn document<T: DeserializeOwned>(map: Option<&serde_json::Value>, key: &str) -> Option<T> {
+fn document<T: DeserializeOwned>(map: Option<&Value>, key: &str) -> Option<T> {
     serde_json::from_str(map?.get("data")?.get(key)?.as_str()?).ok()
 }
 
-async fn read_password(
-    client: &Client,
-    cluster: &CherokeeCluster,
-    namespace: &str,
-    name: &str,
-) -> Result<Password, Error> {
-    if cluster.spec.muscle_memory.mode != MemoryMode::Managed {
-        return Ok(Password::default());
-    }
-    let secret = Api::<Secret>::namespaced(client.clone(), namespace).get_opt(&child::memory_password(name)).await;
-    let found = secret.doing("read the password of the muscle memory")?;
-    match found {
-        Some(found) => match crate::render::stored_password(&found) {
-            Some(secret) => Ok(Password { secret, stored: true }),
-            None => Err(Error::Password { secret: child::memory_password(name) }),
-        },
-        None => Ok(Password {
+/// Secrets and claims that the spec names, and the generated password.
+fn wanted(cluster: &CherokeeCluster) -> BTreeSet<Object> {
+    let spec = &cluster.spec;
+    let keys = spec.gateway.auth.secret_ref.as_ref().filter(|_| spec.gateway.auth.mode == AuthMode::ApiKey);
+    let keys = keys.map(|secret| (Use::ApiKeys, &secret.name, None));
+    let connection = spec.muscle_memory.connection_secret_ref.as_ref();
+    let connection = connection.map(|secret| (Use::Connection, &secret.name, Some("url")));
+    let tokens = spec.models.iter().filter_map(|model| model.credentials_secret_ref.as_ref());
+    let tokens = tokens.map(|secret| (Use::Model, &secret.name, Some("token")));
+    let secrets = keys.into_iter().chain(connection).chain(tokens);
+    let secrets = secrets.map(|(part, name, key)| Object::Secret { part, name: name.clone(), key });
+    let claims = spec.models.iter().filter_map(|m| children::claim(&m.uri));
+    let claims = claims.map(|(claim, _)| Object::Claim(claim.to_owned()));
+    let managed = spec.muscle_memory.mode == MemoryMode::Managed;
+    let password = managed.then(|| Object::Password(child::memory_password(&cluster.name_any())));
+    secrets.chain(claims).chain(password).collect()
+}
+
+fn password(cluster: &CherokeeCluster, found: &BTreeMap<Object, Found>) -> Result<Password, Error> {
+    let secret = child::memory_password(&cluster.name_any());
+    match found.get(&Object::Password(secret.clone())) {
+        None => Ok(Password::default()),
+        Some(Found::Password(secret)) => Ok(Password { secret: secret.clone(), stored: true }),
+        Some(Found::Unusable) => Err(Error::Password { secret }),
+        Some(Found::Absent | Found::There | Found::Lacks(_)) => Ok(Password {
             secret: format!("{}{}", uuid::Uuid::new_v4().simple(), uuid::Uuid::new_v4().simple()),
             stored: false,
         }),

@@ -1,11 +1,7 @@
 //! What pods have of an extended resource.
 
+use crate::stores::ended;
 use k8s_openapi::api::core::v1::{Container, Pod};
-
-/// Whether a pod runs no more and never will.
-pub(crate) fn ended(pod: &Pod) -> bool {
-    matches!(pod.status.as_ref().and_then(|s| s.phase.as_deref()), Some("Succeeded" | "Failed"))
-}
 
 /// How many of an extended resource a pod has; none once it has ended.
 pub(crate) fn requested(pod: &Pod, resource: &str) -> u64 {

@@ -2,7 +2,10 @@
 
 use cherokee_plan::{Device, Holder, Mib};
 use k8s_openapi::api::resource::v1::{Device as Published, DeviceClass, ResourceClaim, ResourceSlice};
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 /// A device of a pool, by the names that claims use.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,8 +39,8 @@ pub(crate) fn driver_of(class: Option<&DeviceClass>, name: &str) -> String {
 ///
 /// A pool counts only when all slices of its newest generation are there, and a device only when it has a UUID and no
 /// taint.
-pub(crate) fn published(slices: &[ResourceSlice], driver: &str) -> BTreeMap<String, Vec<Pooled>> {
-    let mut pools: BTreeMap<&str, Vec<&ResourceSlice>> = BTreeMap::new();
+pub(crate) fn published(slices: &[Arc<ResourceSlice>], driver: &str) -> BTreeMap<String, Vec<Pooled>> {
+    let mut pools: BTreeMap<&str, Vec<&Arc<ResourceSlice>>> = BTreeMap::new();
     for slice in slices.iter().filter(|s| s.spec.driver == driver) {
         pools.entry(&slice.spec.pool.name).or_default().push(slice);
     }
@@ -113,7 +116,7 @@ pub(crate) fn allocated<'c>(
 }
 
 /// Devices, as (pool, name), that any claims have been given. Whose they are decides the hold of the device, never a label.
-pub(crate) fn taken(claims: &[ResourceClaim], driver: &str) -> BTreeSet<(String, String)> {
+pub(crate) fn taken(claims: &[Arc<ResourceClaim>], driver: &str) -> BTreeSet<(String, String)> {
     let all = claims.iter().flat_map(|claim| allocated(claim, driver));
     all.map(|(pool, name)| (pool.clone(), name.clone())).collect()
 }
@@ -123,7 +126,7 @@ mod tests {
     use super::*;
     use serde_json::json;
 
-    fn slice(generation: i64, count: i64, devices: &[&str]) -> ResourceSlice {
+    fn slice(generation: i64, count: i64, devices: &[&str]) -> Arc<ResourceSlice> {
         let devices: Vec<_> = devices
             .iter()
             .map(|name| {
@@ -134,9 +137,10 @@ mod tests {
             .collect();
         serde_json::from_value(json!({"spec": {"driver": "gpu.nvidia.com", "nodeName": "redfin",
             "pool": {"name": "redfin", "generation": generation, "resourceSliceCount": count}, "devices": devices}}))
+        .map(Arc::new)
         .unwrap()
     }
-    fn names(slices: &[ResourceSlice]) -> Vec<String> {
+    fn names(slices: &[Arc<ResourceSlice>]) -> Vec<String> {
         published(slices, "gpu.nvidia.com").into_values().flatten().map(|d| d.name).collect()
     }
 
@@ -180,7 +184,7 @@ mod tests {
             .unwrap()
         };
         for labels in [json!({}), json!({"cherokee.ai/slot": "a"})] {
-            let held = taken(&[claim(labels)], "gpu.nvidia.com");
+            let held = taken(&[Arc::new(claim(labels))], "gpu.nvidia.com");
             assert_eq!(held.into_iter().collect::<Vec<_>>(), [("redfin".into(), "gpu-1".into())]);
         }
     }

@@ -5,17 +5,16 @@ use super::{
     child::{Child, Component, Frame, Kind, hash},
     pod::{self, confined, mount},
 };
-use crate::quantity;
+use crate::{
+    children::{FRAGMENT_KEY, PASSWORD_KEY, fragment},
+    quantity,
+};
 use cherokee_api::names::{annotation, child};
 use k8s_openapi::api::core::v1::Secret;
 use serde_json::{Value, json};
 
 /// Port of Redis.
 pub(crate) const REDIS_PORT: u16 = 6379;
-/// Key of the password in its Secret, and the name of its file.
-const PASSWORD_KEY: &str = "password";
-/// Key of the same password as a line of Redis' own config, which includes it: no shell has to put it together.
-const FRAGMENT_KEY: &str = "password.conf";
 /// Folder of that line: not inside the config's, which is read-only and could not take a mount.
 const FRAGMENT_FOLDER: &str = "/etc/redis-password";
 /// Folder of the password in the pods that use it.
@@ -62,18 +61,6 @@ pub(crate) fn secret(namespace: &str, cluster: &cherokee_api::CherokeeCluster, p
         ),
         ..Secret::default()
     }
-}
-
-fn fragment(password: &str) -> String {
-    format!("requirepass {password}\n")
-}
-
-/// The password in a stored Secret; none if its two keys are not those of [`secret`].
-pub(crate) fn password(secret: &Secret) -> Option<String> {
-    let data = secret.data.as_ref()?;
-    let password = String::from_utf8(data.get(PASSWORD_KEY)?.0.clone()).ok()?;
-    // Redis reads its own half: with another password there everybody would be refused.
-    (data.get(FRAGMENT_KEY)?.0 == fragment(&password).into_bytes()).then_some(password)
 }
 
 /// The Service by which the managed Redis is found.

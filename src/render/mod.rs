@@ -14,11 +14,10 @@ mod slot;
 #[cfg(test)]
 mod tests;
 
+pub use crate::children::Password;
 pub(crate) use child::hash;
 pub use child::{Child, Component, Kind};
-pub(crate) use memory::{password as stored_password, secret as password_secret};
-pub(crate) use model::{claim as claim_of, downloaded};
-pub(crate) use pod::PORT as WORKER_PORT;
+pub(crate) use memory::secret as password_secret;
 pub(crate) use slot::{most_urgent, start_seconds};
 
 use crate::args::Settings;
@@ -55,21 +54,6 @@ impl<'a> Scene<'a> {
     fn changing(&self) -> impl Iterator<Item = (&'a String, &'a Slot)> + use<'a> {
         let held = self.held;
         self.plan.slots.iter().filter(move |(name, _)| !held.contains(*name))
-    }
-}
-
-/// The password of the managed Redis: generated once, then found.
-#[derive(Clone, Default, PartialEq, Eq)]
-pub struct Password {
-    /// The password.
-    pub secret: String,
-    /// It is stored; if not, `apply` creates the Secret.
-    pub stored: bool,
-}
-
-impl std::fmt::Debug for Password {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Password").field("stored", &self.stored).finish_non_exhaustive()
     }
 }
 

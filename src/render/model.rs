@@ -1,6 +1,7 @@
 //! How the file of a model gets into a worker: as an image volume, from a claim, or by a download.
 
 use super::{child::Frame, pod::mount};
+use crate::children::{claim, downloaded};
 use cherokee_api::model::Model;
 use serde_json::{Value, json};
 
@@ -10,11 +11,6 @@ const FOLDER: &str = "/models";
 const CACHE: &str = "/var/cache/cherokee/models";
 /// Folder of download tokens in a worker.
 const TOKENS: &str = "/etc/cherokee/model-tokens";
-
-/// Whether a model's file is downloaded when its worker starts.
-pub(crate) fn downloaded(model: &Model) -> bool {
-    !model.uri.starts_with("oci://") && claim(&model.uri).is_none()
-}
 
 /// Adds a slot's models to its worker: arguments, mounts and volumes.
 pub(crate) fn add(
@@ -58,10 +54,4 @@ fn token(models: &[&Model], container: &mut Value, args: &mut Vec<String>, volum
         mount(container, "model-token", TOKENS);
         args.push(format!("--model-token-file={TOKENS}/token"));
     }
-}
-
-/// Claim and path of a `pvc://` address; without a path the whole claim is the model's folder.
-pub(crate) fn claim(uri: &str) -> Option<(&str, &str)> {
-    let rest = uri.strip_prefix("pvc://")?;
-    Some(rest.split_once('/').unwrap_or((rest, "")))
 }

@@ -9,8 +9,7 @@ pub(crate) const PRE_STOP_SECONDS: i64 = 5;
 pub(crate) const GRACE_SECONDS: i64 = 10;
 /// User and group of all pods: the images' `nonroot`.
 const NONROOT: i64 = 65532;
-/// Port of every program's HTTP server.
-pub(crate) const PORT: u16 = 8080;
+pub(crate) use crate::children::PORT;
 
 /// Security context of all containers.
 pub(crate) fn confined() -> Value {

@@ -32,7 +32,7 @@ const GPU_WORKER_MEMORY: &str = "4Gi";
 /// Seconds that a slot's worker gets until it is ready for the first time.
 pub(crate) fn start_seconds(cluster: &cherokee_api::CherokeeCluster, slot: &Slot) -> u32 {
     let held = cluster.spec.models.iter().filter(|m| slot.models.contains(&m.name));
-    if held.into_iter().any(model::downloaded) { DOWNLOAD_SECONDS } else { LOAD_SECONDS }
+    if held.into_iter().any(crate::children::downloaded) { DOWNLOAD_SECONDS } else { LOAD_SECONDS }
 }
 
 /// Deployments of all slots, the least urgent first, so that dream workers show an update before others get it.

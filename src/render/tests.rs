@@ -329,12 +329,12 @@ fn a_stored_password_counts_only_while_both_of_its_keys_agree() {
     let data = secret.string_data.take().unwrap();
     let bytes = |text: String| k8s_openapi::ByteString(text.into_bytes());
     secret.data = Some(data.into_iter().map(|(key, text)| (key, bytes(text))).collect());
-    assert_eq!(stored_password(&secret).as_deref(), Some("word"));
+    assert_eq!(crate::children::stored_password(&secret).as_deref(), Some("word"));
     for (key, text) in [("password", "another"), ("password.conf", "requirepass another\n")] {
         let mut rotated = secret.clone();
         rotated.data.as_mut().unwrap().insert(key.into(), bytes(text.into()));
-        assert_eq!(stored_password(&rotated), None, "only {key} was changed");
+        assert_eq!(crate::children::stored_password(&rotated), None, "only {key} was changed");
         rotated.data.as_mut().unwrap().remove(key);
-        assert_eq!(stored_password(&rotated), None, "{key} is gone");
+        assert_eq!(crate::children::stored_password(&rotated), None, "{key} is gone");
     }
 }

@@ -14,6 +14,7 @@ use crate::{
     error::{Doing, Error},
     lease::Leadership,
     observe::{Live, Missing, Observed},
+    stores::Stores,
 };
 use cherokee_api::{
     CherokeeCluster, CherokeeClusterStatus, Strategy,
@@ -92,6 +93,8 @@ pub struct Reporter<'a> {
     pub leadership: &'a Leadership,
     /// Sends events.
     pub recorder: &'a Recorder,
+    /// Note what is stored.
+    pub(crate) stores: &'a Stores,
 }
 
 impl Reporter<'_> {
@@ -181,8 +184,9 @@ impl Reporter<'_> {
                 "status": status,
             });
             self.leadership.check()?;
-            let api: Api<CherokeeCluster> =
-                Api::namespaced(self.client.clone(), &cluster.namespace().unwrap_or_default());
+            let resource = ApiResource::erase::<CherokeeCluster>(&());
+            let namespace = cluster.namespace().unwrap_or_default();
+            let api: Api<DynamicObject> = Api::namespaced_with(self.client.clone(), &namespace, &resource);
             #[expect(clippy::disallowed_methods, reason = "this is the writer of status")]
             let answer = api
                 .patch_status(
@@ -192,7 +196,7 @@ impl Reporter<'_> {
                 )
                 .await;
             match answer {
-                Ok(_) => {}
+                Ok(stored) => self.stores.stored(stored),
                 // It was deleted meanwhile.
                 Err(kube::Error::Api(status)) if status.code == 404 => return Ok(()),
                 Err(error) => return Err(error).doing(format!("store the status of `{}`", cluster.name_any())),

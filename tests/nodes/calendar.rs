@@ -38,7 +38,12 @@ async fn two_nights_by_the_injected_clock_turn_the_workers_on_and_off_to_the_sec
 
     let at = |time: &str| time.parse::<DateTime<Utc>>().expect("a time");
     let clock = Arc::new(SetClock::at(at(NIGHTS[0].0)));
-    let operator = Operator::new(ground.client.clone(), clock.clone(), settings());
+    let operator = Arc::new(Operator::new(ground.client.clone(), clock.clone(), settings()));
+    let watching = tokio::spawn({
+        let operator = operator.clone();
+        async move { operator.watch().await }
+    });
+    operator.listed().await;
     for (time, by_day, dreams, state) in NIGHTS {
         clock.set(at(time));
         operator.reconcile(&ground.namespace, "c").await.expect("a pass");
@@ -51,6 +56,7 @@ async fn two_nights_by_the_injected_clock_turn_the_workers_on_and_off_to_the_sec
         }
         assert_eq!((on, seen), ([by_day, dreams], state), "{time}");
     }
+    watching.abort();
     drop(away);
     ground.remove().await;
 }

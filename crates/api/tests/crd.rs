@@ -8,7 +8,7 @@ use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{
 /// Types of Kubernetes itself: their words, bounds and formats are not ours.
 const KUBERNETES: [&str; 2] = ["spec.workers.tolerations[]", "status.conditions[]"];
 /// What a whole number may count; the name must end in one of these, so that a reader knows the unit.
-const COUNTED: [&str; 12] = [
+const COUNTED: [&str; 13] = [
     "gpus",
     "Tokens",
     "PerToken",
@@ -20,6 +20,7 @@ const COUNTED: [&str; 12] = [
     "Percent",
     "entries",
     "Generation",
+    "Version",
     "Seconds",
 ];
 
