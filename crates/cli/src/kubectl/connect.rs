@@ -30,9 +30,19 @@ pub(crate) struct Server {
 }
 
 impl Place {
-    /// Goes there.
+    /// Connects; a refusal to try again later is retried.
     pub(crate) async fn connect(&self) -> Result<Server, Fault> {
-        let config = self.config().await?;
+        self.server(self.config().await?)
+    }
+
+    /// Connects for a query: a refusal is the gateway's answer, and its `Retry-After` is for the person who asked.
+    pub(crate) async fn connect_without_retries(&self) -> Result<Server, Fault> {
+        let mut config = self.config().await?;
+        config.default_retry = false;
+        self.server(config)
+    }
+
+    fn server(&self, config: Config) -> Result<Server, Fault> {
         let namespace = self.namespace.clone().unwrap_or_else(|| config.default_namespace.clone());
         Ok(Server { client: Client::try_from(config)?, namespace })
     }

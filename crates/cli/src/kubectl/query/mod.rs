@@ -61,7 +61,7 @@ pub(crate) async fn run(place: &Place, args: &Args) -> Result<(), Fault> {
         let (client, begun) = (reqwest::Client::new(), Instant::now());
         (Reply::direct(&client, url, args.api_key.as_deref(), body).await?, begun)
     } else {
-        let (server, begun) = (place.connect().await?, Instant::now());
+        let (server, begun) = (place.connect_without_retries().await?, Instant::now());
         (Reply::proxied(&server, &child::gateway(&args.name), body).await?, begun)
     };
     if !reply.status().is_success() {
@@ -108,11 +108,10 @@ fn story(headers: &HeaderMap, taken: Duration) -> String {
 
 async fn refused(reply: &mut Reply) -> Fault {
     let status = reply.status();
-    let wait = reply
-        .headers()
-        .get(http::header::RETRY_AFTER)
-        .and_then(|v| v.to_str().ok())
-        .map(|s| format!("try again in {s} s"));
+    let said = |name: &str| reply.headers().get(name).and_then(|value| value.to_str().ok());
+    // Beyond the cap of `Retry-After` only the message has the time.
+    let retries = said(headers::SHOULD_RETRY) != Some("false");
+    let wait = said("retry-after").filter(|_| retries).map(|seconds| format!("try again in {seconds} s"));
     let body = reply.whole().await.unwrap_or_default();
     let said = match serde_json::from_slice::<ErrorBody>(&body) {
         Ok(body) => body.error.message,

@@ -1,0 +1,5 @@
+//! The plugin from outside: the built program against a stand-in for the API server on loopback.
+
+mod plugin;
+mod refusals;
+mod standin;
