@@ -1,5 +1,6 @@
 //! The plugin: one folder or file a verb, one way to the API server ([`connect`]), one printer ([`printer`]).
 
+mod caret;
 mod connect;
 mod dream;
 mod plan;
@@ -10,7 +11,10 @@ mod stored;
 
 use clap::{Parser, Subcommand};
 use connect::Place;
-use std::{fmt::Display, process::ExitCode};
+use std::{
+    fmt::{self, Display},
+    process::ExitCode,
+};
 
 /// Looks after CherokeeClusters
 #[derive(Parser)]
@@ -48,6 +52,14 @@ impl Fault {
 
     fn hint(self, hint: impl Display) -> Self {
         Self { hint: Some(hint.to_string()), ..self }
+    }
+}
+
+/// As lines for stderr. Control characters are shown: the message may quote the cluster.
+impl Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "error: {}", caret::visible(&self.message))?;
+        self.hint.as_ref().map_or(Ok(()), |hint| write!(f, "\nhint: {}", caret::visible(hint)))
     }
 }
 

@@ -4,7 +4,7 @@
 mod reply;
 mod stream;
 
-use super::{Fault, connect::Place, printer::write};
+use super::{Fault, connect::Place, printer::write_answer};
 use cherokee_api::names::child;
 use cherokee_wire::{
     error::ErrorBody,
@@ -72,7 +72,7 @@ pub(crate) async fn run(place: &Place, args: &Args) -> Result<(), Fault> {
     } else {
         let answer: ChatAnswer = serde_json::from_slice(&reply.whole().await?)
             .map_err(|error| Fault::new(format!("the gateway's answer: {error}")))?;
-        write(&(text(&answer) + "\n"))?;
+        write_answer(&(text(&answer) + "\n"))?;
     }
     eprintln!("{}", story(reply.headers(), begun.elapsed()));
     Ok(())
