@@ -2,15 +2,19 @@
 
 use super::{
     Fault,
+    clock::ServerClock,
     stored::{self, Stored},
 };
 use cherokee_api::CherokeeCluster;
+use http::Response;
 use kube::{
     Api, Client, Config,
     api::{DynamicObject, ListParams},
+    client::ClientBuilder,
     config::{KubeConfigOptions, Kubeconfig},
     core::ApiResource,
 };
+use tower::util::MapResponseLayer;
 
 /// Which cluster and namespace.
 #[derive(clap::Args)]
@@ -27,6 +31,8 @@ pub(crate) struct Place {
 pub(crate) struct Server {
     pub(crate) client: Client,
     pub(crate) namespace: String,
+    /// By the answers that the client got.
+    pub(crate) clock: ServerClock,
 }
 
 impl Place {
@@ -44,7 +50,9 @@ impl Place {
 
     fn server(&self, config: Config) -> Result<Server, Fault> {
         let namespace = self.namespace.clone().unwrap_or_else(|| config.default_namespace.clone());
-        Ok(Server { client: Client::try_from(config)?, namespace })
+        let clock = ServerClock::default();
+        let client = ClientBuilder::try_from(config)?.with_layer(&MapResponseLayer::new(noting(clock.clone()))).build();
+        Ok(Server { client, namespace, clock })
     }
 
     async fn config(&self) -> Result<Config, Fault> {
@@ -58,6 +66,14 @@ impl Place {
         Config::from_custom_kubeconfig(file, &options)
             .await
             .map_err(|error| Fault::new(format!("context `{context}`: {error}")))
+    }
+}
+
+/// Passes answers on; `clock` notes their `Date`.
+fn noting<B>(clock: ServerClock) -> impl Fn(Response<B>) -> Response<B> + Clone {
+    move |answer| {
+        clock.note(answer.headers());
+        answer
     }
 }
 

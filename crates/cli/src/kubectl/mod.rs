@@ -1,6 +1,7 @@
 //! The plugin: one folder or file a verb, one way to the API server ([`connect`]), one printer ([`printer`]).
 
 mod caret;
+mod clock;
 mod connect;
 mod dream;
 mod plan;
