@@ -60,7 +60,7 @@ impl Table for Wake {
 }
 
 pub(crate) async fn run(place: &Place, args: &Args) -> Result<(), Fault> {
-    let server = place.connect().await?;
+    let server = place.connect()?;
     let cluster = server.cluster(&args.name).await?;
     let (name, most) = dreamer(&cluster, args.role.as_deref())?;
     let now = server.clock.now();

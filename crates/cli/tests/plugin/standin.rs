@@ -87,7 +87,9 @@ fn serve(stream: &TcpStream, seen: &Mutex<Vec<Request>>, behave: &Behave) -> Opt
         seen.lock().unwrap().push(request);
         let body = body.to_string();
         let mut head = format!("HTTP/1.1 {status} Status\r\ncontent-type: application/json\r\n");
-        headers.iter().for_each(|(name, value)| head += &format!("{name}: {value}\r\n"));
+        for (name, value) in headers {
+            head += &format!("{name}: {value}\r\n");
+        }
         write!(writer, "{head}content-length: {}\r\n\r\n{body}", body.len()).ok()?;
     }
 }

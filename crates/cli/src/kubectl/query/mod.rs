@@ -58,10 +58,10 @@ pub(crate) async fn run(place: &Place, args: &Args) -> Result<(), Fault> {
     let body = serde_json::to_vec(&request).map_err(Fault::new)?;
     // What is timed is the question and its answer, not this program's own start.
     let (mut reply, begun) = if let Some(url) = &args.url {
-        let (client, begun) = (reqwest::Client::new(), Instant::now());
+        let (client, begun) = (reply::client(place.request_timeout())?, Instant::now());
         (Reply::direct(&client, url, args.api_key.as_deref(), body).await?, begun)
     } else {
-        let (server, begun) = (place.connect_without_retries().await?, Instant::now());
+        let (server, begun) = (place.connect_without_retries()?, Instant::now());
         (Reply::proxied(&server, &child::gateway(&args.name), body).await?, begun)
     };
     if !reply.status().is_success() {
