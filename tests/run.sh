@@ -31,7 +31,7 @@ unit() {
   cargo test --workspace --lib --bins
   step "Tests of the rooms from outside, with a real Redis"
   cargo test --workspace --test crd --test readable --test daemon --test night --test gateway --test pure --test server --test plan \
-    --test docs
+    --test plugin --test docs
 }
 
 model() {

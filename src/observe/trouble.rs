@@ -152,10 +152,12 @@ fn failing(name: &str, container: &ContainerStatus, code: i32, cause: &str, word
     })
 }
 
-/// The last line of a text, shortened.
+/// The last line of a text, shortened and without control characters: it may quote a model file, and an escape sequence in the status
+/// would act on the terminal of whoever reads it.
 fn cut(text: &str) -> String {
-    let line = text.lines().rev().map(str::trim).find(|l| !l.is_empty()).unwrap_or("it left no message");
-    line.chars().take(LAST_WORDS).collect()
+    let plain = |line: &str| line.chars().filter(|c| !c.is_control()).collect::<String>();
+    let last = text.lines().rev().map(plain).find(|line| !line.trim().is_empty());
+    last.map_or_else(|| "it left no message".to_owned(), |line| line.trim().chars().take(LAST_WORDS).collect())
 }
 
 /// When a slot was last turned on or off, from its Deployment.
@@ -193,6 +195,17 @@ mod tests {
         let (reason, terminal, message) = see(container, 1);
         assert_eq!((reason, terminal), ("NoGpu", true));
         assert!(message.ends_with("NoGpu: no CUDA device is visible"), "{message}");
+    }
+
+    #[test]
+    fn what_a_container_said_last_has_no_control_characters_in_the_status() {
+        let said = |words: &str| {
+            let container = json!({"restartCount": 1, "lastState": {"terminated": {"exitCode": 1, "message": words}}});
+            see(container, 1).2
+        };
+        let message = said("first line\nunknown architecture llama\u{1b}[2K\u{9b}1A\u{7}\u{7f}Ready\n \u{1b} \n");
+        assert!(message.ends_with(": unknown architecture llama[2K1AReady"), "{message:?}");
+        assert!(said("\u{1b}\u{7}").ends_with("it left no message"));
     }
 
     #[test]

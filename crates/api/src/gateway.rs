@@ -65,7 +65,7 @@ pub enum AuthMode {
 /// What happens to a query when everybody who could answer sleeps.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Serialize, PartialEq, Eq, JsonSchema)]
 pub enum WhenAsleep {
-    /// 503 with the seconds to wait in `Retry-After`.
+    /// 503 with the seconds to wait in the message; `Retry-After` says at most 60.
     #[default]
     Refuse,
     /// Wake someone and let the query wait. Served by a later version.

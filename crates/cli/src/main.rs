@@ -130,10 +130,7 @@ fn plugin(args: kubectl::Args) -> ExitCode {
     match on_runtime(kubectl::run(args)) {
         Ok(Ok(code)) => code,
         Ok(Err(fault)) => {
-            eprintln!("error: {}", fault.message);
-            if let Some(hint) = fault.hint {
-                eprintln!("hint: {hint}");
-            }
+            eprintln!("{fault}");
             ExitCode::FAILURE
         }
         Err(error) => ended(&error),

@@ -4,9 +4,16 @@ use axum::{
     body::Body,
     response::{IntoResponse, Response},
 };
-use cherokee_wire::error::{Code, ErrorBody, ErrorDetail};
+use cherokee_wire::{
+    error::{Code, ErrorBody, ErrorDetail},
+    headers::SHOULD_RETRY,
+};
 use http::{HeaderValue, StatusCode, header};
 use std::fmt::Display;
+
+/// Longest `Retry-After`, in seconds: OpenAI's Python and Node libraries take a longer one for unreasonable and retry within seconds,
+/// while its .NET library and kube sleep through whatever it says. The message has the full time.
+const LONGEST_RETRY_AFTER: u64 = 60;
 
 /// Why a query is not answered, and when to come back.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,7 +26,7 @@ pub struct Refusal {
     pub message: String,
     /// Request field at fault.
     pub param: Option<&'static str>,
-    /// Seconds for `Retry-After`.
+    /// Seconds until a retry makes sense. `Retry-After` says at most 60; a longer wait also sends `x-should-retry: false`.
     pub retry_after: Option<u64>,
 }
 
@@ -84,8 +91,30 @@ impl IntoResponse for Refusal {
         *response.status_mut() = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
         if let Some(seconds) = self.retry_after {
-            response.headers_mut().insert(header::RETRY_AFTER, seconds.into());
+            let headers = response.headers_mut();
+            headers.insert(header::RETRY_AFTER, seconds.min(LONGEST_RETRY_AFTER).into());
+            if seconds > LONGEST_RETRY_AFTER {
+                headers.insert(SHOULD_RETRY, HeaderValue::from_static("false"));
+            }
         }
         response
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_client_is_told_to_sleep_for_longer_than_a_minute() {
+        let sent = |seconds| {
+            let response = Refusal::new(Code::Asleep, "asleep").after(seconds).into_response();
+            let header = |name: &str| response.headers().get(name).map(|value| value.to_str().unwrap().to_owned());
+            (header("retry-after"), header("x-should-retry"))
+        };
+        assert_eq!(sent(2), (Some("2".into()), None));
+        assert_eq!(sent(60), (Some("60".into()), None));
+        assert_eq!(sent(61), (Some("60".into()), Some("false".into())));
+        assert_eq!(sent(25_200), (Some("60".into()), Some("false".into())));
     }
 }

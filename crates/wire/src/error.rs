@@ -39,7 +39,7 @@ pub enum Code {
     RequestTooLarge,
     /// The queue is full; try again after `Retry-After` seconds (429).
     QueueFull,
-    /// All roles that could answer are asleep; `Retry-After` has the seconds until one wakes (503).
+    /// All roles that could answer are asleep; the message has the seconds until one wakes, `Retry-After` 60 of them at most (503).
     Asleep,
     /// The process ends and takes nothing new (503).
     Draining,

@@ -20,5 +20,7 @@ pub const INTERACTIVE: &str = "interactive";
 pub const BACKGROUND: &str = "background";
 /// Set to `no-store` by a client that wants neither a look-up nor an entry.
 pub const CACHE_CONTROL: &str = "cache-control";
+/// `false` tells OpenAI's client libraries not to repeat a refused query on their own.
+pub const SHOULD_RETRY: &str = "x-should-retry";
 /// Identifies one query in the logs of gateway and worker.
 pub const REQUEST_ID: &str = "x-request-id";

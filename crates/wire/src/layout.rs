@@ -123,7 +123,7 @@ pub struct Slot {
 /// What the gateway does when all roles that could answer are asleep.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Serialize, PartialEq, Eq)]
 pub enum WhenAsleep {
-    /// 503 with the seconds to wait in `Retry-After`.
+    /// 503 with the seconds to wait in the message.
     #[default]
     Refuse,
 }

@@ -10,10 +10,7 @@ use cherokee_api::{
     names::annotation::WAKE_PREFIX,
     role::{Layer, Role, Trigger},
 };
-use cherokee_operator::{
-    clock::{Clock, SystemClock},
-    time,
-};
+use cherokee_operator::time;
 use chrono::{DateTime, TimeDelta, Utc};
 use kube::{
     Api,
@@ -31,7 +28,7 @@ pub(crate) struct Args {
     /// Role to wake; default: the one of layer Subconscious
     #[arg(long)]
     role: Option<String>,
-    /// How long, as 30m or 1h; default: the role's onDemand.maxDuration, which is also the most
+    /// How long, as 30m or 1h; default: the role's onDemand.maxDuration, which is also the maximum
     #[arg(long = "for", value_name = "DURATION")]
     lasting: Option<Duration>,
     /// Send it back to sleep, unless a window keeps it awake
@@ -63,10 +60,10 @@ impl Table for Wake {
 }
 
 pub(crate) async fn run(place: &Place, args: &Args) -> Result<(), Fault> {
-    let server = place.connect().await?;
+    let server = place.connect()?;
     let cluster = server.cluster(&args.name).await?;
     let (name, most) = dreamer(&cluster, args.role.as_deref())?;
-    let now = SystemClock.now();
+    let now = server.clock.now();
     let until = if args.stop { None } else { Some(end(now, args.lasting, most)?) };
     if let Some(most) = most.filter(|most| args.lasting.is_some_and(|asked| asked > *most)) {
         eprintln!("cut to {most}, the role's onDemand.maxDuration");
@@ -78,6 +75,11 @@ pub(crate) async fn run(place: &Place, args: &Args) -> Result<(), Fault> {
         until: until.map(time::text),
     };
     annotate(&server, &wake).await?;
+    if let (Some(until), Some(stored)) = (until, server.clock.last())
+        && until <= stored
+    {
+        return Err(past(until, stored));
+    }
     args.output.print(&wake)?;
     eprintln!("hint: kubectl cherokee status -n {} {}", server.namespace, args.name);
     Ok(())
@@ -127,6 +129,13 @@ fn only_dreamer(roles: &[Role]) -> Result<&Role, Fault> {
                 .hint("name one of them with --role"))
         }
     }
+}
+
+/// The wake-up was stored when its end had passed: nobody wakes.
+fn past(until: DateTime<Utc>, stored: DateTime<Utc>) -> Fault {
+    let (until, stored) = (time::text(until), time::text(stored));
+    Fault::new(format!("the wake-up ends at {until}, which is past: the API server's clock says {stored}"))
+        .hint("give a longer --for")
 }
 
 /// When it is to sleep again: what was asked, at most what the role allows; an hour where neither is known.

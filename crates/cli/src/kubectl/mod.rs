@@ -1,5 +1,7 @@
 //! The plugin: one folder or file a verb, one way to the API server ([`connect`]), one printer ([`printer`]).
 
+mod caret;
+mod clock;
 mod connect;
 mod dream;
 mod plan;
@@ -10,7 +12,11 @@ mod stored;
 
 use clap::{Parser, Subcommand};
 use connect::Place;
-use std::{fmt::Display, process::ExitCode};
+use std::{
+    fmt::{self, Display},
+    process::ExitCode,
+};
+use tower::timeout::error::Elapsed;
 
 /// Looks after CherokeeClusters
 #[derive(Parser)]
@@ -51,6 +57,14 @@ impl Fault {
     }
 }
 
+/// As lines for stderr. Control characters are shown: the message may quote the cluster.
+impl Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "error: {}", caret::visible(&self.message))?;
+        self.hint.as_ref().map_or(Ok(()), |hint| write!(f, "\nhint: {}", caret::visible(hint)))
+    }
+}
+
 impl From<kube::Error> for Fault {
     fn from(error: kube::Error) -> Self {
         match &error {
@@ -58,9 +72,27 @@ impl From<kube::Error> for Fault {
             kube::Error::SerdeError(error) => {
                 Self::new(format!("the API server answers what this version of kubectl-cherokee cannot read: {error}"))
             }
-            _ => Self::new(format!("the API server does not answer: {error}")),
+            kube::Error::Service(error) if error.is::<Elapsed>() => {
+                Self::new("the API server does not answer within the time of --request-timeout")
+            }
+            kube::Error::Service(error) => Self::new(format!("the API server does not answer: {}", causes(&**error))),
+            _ => Self::new(format!("the API server does not answer: {}", causes(&error))),
         }
     }
+}
+
+/// An error and its causes as one line; one that repeats its cause adds nothing.
+fn causes(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut next = error.source();
+    while let Some(cause) = next {
+        let said = cause.to_string();
+        if !text.ends_with(&said) {
+            text += &format!(": {said}");
+        }
+        next = cause.source();
+    }
+    text
 }
 
 /// Does what was asked; the exit code is the verb's.

@@ -1,9 +1,12 @@
 //! The one printer: data to stdout, as a table for people or as JSON or YAML for programs.
 
-use super::Fault;
+use super::{
+    Fault,
+    caret::{one_line, visible},
+};
 use clap::ValueEnum;
 use serde::Serialize;
-use std::io::{ErrorKind, Write, stdout};
+use std::io::{ErrorKind, IsTerminal, Write, stdout};
 
 /// How data is printed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
@@ -32,7 +35,7 @@ impl Output {
     /// `data` as it is printed.
     pub(crate) fn text<T: Table>(self, data: &T) -> Result<String, Fault> {
         match self {
-            Self::Table => Ok(data.table()),
+            Self::Table => Ok(visible(&data.table())),
             Self::Json => serde_json::to_string_pretty(data).map(|text| text + "\n").map_err(Fault::new),
             Self::Yaml => serde_saphyr::to_string(data).map_err(Fault::new),
         }
@@ -48,10 +51,17 @@ pub(crate) fn write(text: &str) -> Result<(), Fault> {
     }
 }
 
+/// Writes a model's text to stdout at once: to a terminal with its control characters shown, to a file or pipe unchanged.
+pub(crate) fn write_answer(text: &str) -> Result<(), Fault> {
+    if stdout().is_terminal() { write(&visible(text)) } else { write(text) }
+}
+
 /// Rows as columns, three spaces apart, as kubectl writes them. What is empty shows as `-`.
 pub(crate) fn columns<const N: usize>(head: [&str; N], rows: impl IntoIterator<Item = [String; N]>) -> String {
     let mut all = vec![head.map(str::to_owned)];
-    all.extend(rows.into_iter().map(|row| row.map(|cell| if cell.is_empty() { "-".to_owned() } else { cell })));
+    all.extend(
+        rows.into_iter().map(|row| row.map(|cell| if cell.is_empty() { "-".to_owned() } else { one_line(&cell) })),
+    );
     let widths: Vec<usize> = (0..N).map(|i| all.iter().map(|row| row[i].chars().count()).max().unwrap_or(0)).collect();
     let mut text = String::new();
     for row in &all {

@@ -111,7 +111,7 @@ async fn subject(place: &Place, args: &Args, now: DateTime<Utc>) -> Result<Subje
             Ok(Subject { cluster, hints: Hints::default(), fleet: gpus.fleet(), serving: BTreeMap::new() })
         }
         (read, gpus) => {
-            let server = place.connect().await.map_err(|fault| {
+            let server = place.connect().map_err(|fault| {
                 let hint = fault.hint.map(|hint| format!("{hint}, or plan offline with -f and --gpus"));
                 Fault { hint, ..fault }
             })?;

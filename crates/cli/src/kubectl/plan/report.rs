@@ -1,6 +1,9 @@
 //! A plan as people and programs read it.
 
-use crate::kubectl::printer::{Table, columns};
+use crate::kubectl::{
+    caret::one_line,
+    printer::{Table, columns},
+};
 use cherokee_api::{Strategy, role::Role};
 use cherokee_operator::time;
 use cherokee_plan::{Advice, Fleet, Intent, Memory, Plan, RoleState};
@@ -185,7 +188,7 @@ impl Table for Report {
         text += &columns(head, self.roles.iter().map(|role| self.row(role)));
         for role in &self.roles {
             if let Some(waits) = &role.waits {
-                text += &format!("\n{} waits, {}: {}\n", role.name, waits.code, waits.message);
+                text += &format!("\n{} waits, {}: {}\n", role.name, waits.code, one_line(&waits.message));
             }
         }
         text += &match &self.next {
@@ -193,7 +196,7 @@ impl Table for Report {
             None => "\nnext: nothing changes by the calendar\n".to_owned(),
         };
         for advice in &self.advice {
-            text += &format!("advice {}: {}\n", advice.code, advice.message);
+            text += &format!("advice {}: {}\n", advice.code, one_line(&advice.message));
         }
         text
     }

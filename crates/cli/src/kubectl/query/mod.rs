@@ -4,7 +4,7 @@
 mod reply;
 mod stream;
 
-use super::{Fault, connect::Place, printer::write};
+use super::{Fault, connect::Place, printer::write_answer};
 use cherokee_api::names::child;
 use cherokee_wire::{
     error::ErrorBody,
@@ -58,10 +58,10 @@ pub(crate) async fn run(place: &Place, args: &Args) -> Result<(), Fault> {
     let body = serde_json::to_vec(&request).map_err(Fault::new)?;
     // What is timed is the question and its answer, not this program's own start.
     let (mut reply, begun) = if let Some(url) = &args.url {
-        let (client, begun) = (reqwest::Client::new(), Instant::now());
+        let (client, begun) = (reply::client(place.request_timeout())?, Instant::now());
         (Reply::direct(&client, url, args.api_key.as_deref(), body).await?, begun)
     } else {
-        let (server, begun) = (place.connect().await?, Instant::now());
+        let (server, begun) = (place.connect_without_retries()?, Instant::now());
         (Reply::proxied(&server, &child::gateway(&args.name), body).await?, begun)
     };
     if !reply.status().is_success() {
@@ -72,7 +72,7 @@ pub(crate) async fn run(place: &Place, args: &Args) -> Result<(), Fault> {
     } else {
         let answer: ChatAnswer = serde_json::from_slice(&reply.whole().await?)
             .map_err(|error| Fault::new(format!("the gateway's answer: {error}")))?;
-        write(&(text(&answer) + "\n"))?;
+        write_answer(&(text(&answer) + "\n"))?;
     }
     eprintln!("{}", story(reply.headers(), begun.elapsed()));
     Ok(())
@@ -108,11 +108,10 @@ fn story(headers: &HeaderMap, taken: Duration) -> String {
 
 async fn refused(reply: &mut Reply) -> Fault {
     let status = reply.status();
-    let wait = reply
-        .headers()
-        .get(http::header::RETRY_AFTER)
-        .and_then(|v| v.to_str().ok())
-        .map(|s| format!("try again in {s} s"));
+    let said = |name: &str| reply.headers().get(name).and_then(|value| value.to_str().ok());
+    // Beyond the cap of `Retry-After` only the message has the time.
+    let retries = said(headers::SHOULD_RETRY) != Some("false");
+    let wait = said("retry-after").filter(|_| retries).map(|seconds| format!("try again in {seconds} s"));
     let body = reply.whole().await.unwrap_or_default();
     let said = match serde_json::from_slice::<ErrorBody>(&body) {
         Ok(body) => body.error.message,

@@ -1,10 +1,15 @@
 //! An answer of the gateway, by whichever way it came.
 
-use crate::kubectl::{Fault, connect::Server};
+use crate::kubectl::{
+    Fault, causes,
+    connect::{Proxies, Server},
+};
 use bytes::Bytes;
-use http::{HeaderMap, Request, StatusCode, header::CONTENT_TYPE};
+use http::{HeaderMap, Request, StatusCode, Uri, header::CONTENT_TYPE};
 use http_body_util::BodyExt;
 use kube::client::Body;
+use reqwest::Proxy;
+use std::time::Duration;
 
 const PATH: &str = "v1/chat/completions";
 
@@ -12,6 +17,21 @@ const PATH: &str = "v1/chat/completions";
 pub(super) enum Reply {
     Direct(reqwest::Response),
     Proxied(http::Response<Body>),
+}
+
+/// A client for questions at an address, by the proxies that kubectl would ask.
+pub(super) fn client(timeout: Option<Duration>) -> Result<reqwest::Client, Fault> {
+    let proxies = Proxies::of_environment();
+    let proxy = move |url: &reqwest::Url| -> Option<String> {
+        let proxy = proxies.of(&url.as_str().parse::<Uri>().ok()?)?.to_string();
+        // By its other name a SOCKS proxy looks names up itself, which is what Go has it do.
+        Some(proxy.strip_prefix("socks5://").map_or_else(|| proxy.clone(), |rest| format!("socks5h://{rest}")))
+    };
+    let mut builder = reqwest::Client::builder().no_proxy().proxy(Proxy::custom(proxy));
+    if let Some(timeout) = timeout {
+        builder = builder.timeout(timeout);
+    }
+    builder.build().map_err(Fault::new)
 }
 
 impl Reply {
@@ -27,7 +47,8 @@ impl Reply {
         if let Some(key) = key {
             request = request.bearer_auth(key);
         }
-        let failed = |error: reqwest::Error| Fault::new(format!("{address} does not answer: {}", error.without_url()));
+        let failed =
+            |error: reqwest::Error| Fault::new(format!("{address} does not answer: {}", causes(&error.without_url())));
         request.send().await.map(Self::Direct).map_err(failed)
     }
 

@@ -1,7 +1,10 @@
 //! A streamed answer: events as they come, their text to stdout at once.
 
 use super::reply::Reply;
-use crate::kubectl::{Fault, printer::write};
+use crate::kubectl::{
+    Fault,
+    printer::{write, write_answer},
+};
 use cherokee_wire::{error::ErrorBody, openai::ChatChunk};
 
 /// What one event says.
@@ -18,7 +21,7 @@ pub(super) async fn show(reply: &mut Reply) -> Result<(), Fault> {
     while let Some(chunk) = reply.chunk().await? {
         for event in lines.push(&chunk) {
             match event {
-                Event::Text(text) => write(&text)?,
+                Event::Text(text) => write_answer(&text)?,
                 Event::Failed(why) => {
                     write("\n")?;
                     return Err(Fault::new(why));

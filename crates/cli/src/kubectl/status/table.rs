@@ -1,6 +1,7 @@
 //! Status as lines of text.
 
 use crate::kubectl::{
+    caret::one_line,
     printer::{Table, columns},
     stored::Stored,
 };
@@ -68,7 +69,9 @@ impl Table for Sheet {
     fn table(&self) -> String {
         let text = |entry: &Entry| match entry {
             Entry::Read(shown) => shown.text(),
-            Entry::Unreadable { namespace, name, unreadable } => format!("{namespace}/{name}: {unreadable}\n"),
+            Entry::Unreadable { namespace, name, unreadable } => {
+                format!("{namespace}/{name}: {}\n", one_line(unreadable))
+            }
         };
         self.0.iter().map(text).collect::<Vec<_>>().join("\n")
     }
@@ -79,7 +82,7 @@ impl Shown {
         let Some(status) = &self.status else {
             return format!("{}/{}: the operator has not looked at it yet\n", self.namespace, self.name);
         };
-        let mut text = format!("{}/{}: {}", self.namespace, self.name, summary(status));
+        let mut text = format!("{}/{}: {}", self.namespace, self.name, one_line(&summary(status)));
         if status.observed_generation < self.generation {
             text += "\nThe spec was changed since; what follows is of the one before.";
         }
@@ -95,10 +98,10 @@ impl Shown {
             text += &format!("\nmuscle memory: entries {}, hits {}%\n", memory.entries, memory.hit_percent);
         }
         if let Some(next) = &status.next {
-            text += &format!("\nnext: {next}\n");
+            text += &format!("\nnext: {}\n", one_line(next));
         }
         for advice in &status.advice {
-            text += &format!("advice {}: {}\n", advice.code, advice.message);
+            text += &format!("advice {}: {}\n", one_line(&advice.code), one_line(&advice.message));
         }
         text
     }
