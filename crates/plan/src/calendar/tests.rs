@@ -13,6 +13,17 @@ fn windows(list: &[(&str, u32)]) -> Activation {
     Activation::Scheduled(list.iter().map(|(s, m)| window(s, *m)).collect())
 }
 
+fn state(activation: &Activation, wake: &[Interval], zone: Tz, now: DateTime<Utc>) -> State {
+    Calendar::new(activation).state(wake, zone, now)
+}
+fn meet(a: &Activation, b: &Activation) -> bool {
+    Calendar::new(a).meets(&Calendar::new(b))
+}
+fn gaps(calendars: &[&Activation]) -> Option<Vec<[week::Moment; 2]>> {
+    let calendars: Vec<Calendar> = calendars.iter().map(|a| Calendar::new(a)).collect();
+    gaps_of_a_week(&calendars.iter().collect::<Vec<_>>())
+}
+
 /// Every edge after `from`, as many as are asked for.
 fn edges(activation: &Activation, tz: Tz, from: &str, count: usize) -> Vec<String> {
     let mut now = at(from);
@@ -195,10 +206,63 @@ fn calendars_that_touch_do_not_meet() {
 
 #[test]
 fn the_gaps_of_a_week_are_known() {
-    let gaps = gaps_of_a_week(&[&windows(&[("0 6 * * *", 16 * 60)]), &windows(&[("0 2 * * *", 240)])]).unwrap();
-    assert_eq!((gaps.len(), gaps[0][0].1, gaps[0][1].1), (7, 22 * 60, 2 * 60));
-    assert_eq!(gaps_of_a_week(&[&Activation::Always]), Some(vec![]));
-    assert_eq!(gaps_of_a_week(&[&windows(&[("0 6 1 * *", 60)])]), None);
+    let daily = gaps(&[&windows(&[("0 6 * * *", 16 * 60)]), &windows(&[("0 2 * * *", 240)])]).unwrap();
+    assert_eq!((daily.len(), daily[0][0].1, daily[0][1].1), (7, 22 * 60, 2 * 60));
+    assert_eq!(gaps(&[&Activation::Always]), Some(vec![]));
+    assert_eq!(gaps(&[&windows(&[("0 6 1 * *", 60)])]), None);
+    // As many days of the month as there are: the same every week.
+    assert_eq!(gaps(&[&windows(&[("0 0 1-31 * *", 24 * 60)])]), Some(vec![]));
+    let office = gaps(&[&windows(&[("0 9 * * MON-FRI", 480)])]).unwrap();
+    assert_eq!((office[0], office[4]), ([(0, 17 * 60), (1, 9 * 60)], [(4, 17 * 60), (0, 9 * 60)]));
+}
+
+#[test]
+fn the_days_of_a_window_are_those_on_which_croner_fires() {
+    // Past 2100, which is no leap year.
+    let (first, last) = (NaiveDate::from_ymd_opt(2095, 1, 1).unwrap(), NaiveDate::from_ymd_opt(2105, 1, 1).unwrap());
+    for fields in [
+        "* * *",
+        "1,15 * MON",
+        "29 2 *",
+        "*/7 */5 *",
+        "1-31/2 1-6 7",
+        "* 2 5L",
+        "L * *",
+        "LW * *",
+        "* * MON#5",
+        "15W 3 *",
+        "*/2 JAN,DEC SUN",
+    ] {
+        let cron = schedule::parse(&format!("0 0 {fields}")).unwrap();
+        let days = Days::of(&cron);
+        for day in first.iter_days().take_while(|d| *d < last) {
+            let fires = cron.is_time_matching(&NaiveDateTime::from(day).and_utc()).unwrap();
+            assert_eq!(days.has(position(day)), fires, "{fields} on {day}");
+        }
+    }
+}
+
+#[test]
+fn the_next_edge_costs_few_looks_at_the_clock_however_rare_it_is() {
+    for (schedule, now, until) in [
+        ("0 6 29 2 *", "2026-06-01T00:00:00Z", "2028-02-29T06:00:00Z"),
+        ("0 6 29 2 *", "2096-06-01T00:00:00Z", "2104-02-29T06:00:00Z"),
+        ("0 6 * 2 THU#5", "2026-06-01T00:00:00Z", "2052-02-29T06:00:00Z"),
+    ] {
+        let clock = Clock::new(chrono_tz::UTC);
+        let state = Calendar::new(&windows(&[(schedule, 60)])).state_by(&[], &clock, at(now));
+        assert_eq!(state, State { awake: false, until: Some(at(until)) }, "{schedule}");
+        assert!(clock.looked_at() < 12, "{schedule}: {}", clock.looked_at());
+    }
+}
+
+#[test]
+fn a_role_that_is_awake_for_years_knows_when_that_ends() {
+    let but_leap_days = windows(&[("0 0 1-28 2 *", 1440), ("0 0 * 1,3-12 *", 1440)]);
+    assert_eq!(
+        state(&but_leap_days, &[], chrono_tz::UTC, at("2024-06-01T00:00:00Z")),
+        State { awake: true, until: Some(at("2028-02-29T00:00:00Z")) }
+    );
 }
 
 const WEEKLY: &[&str] = &["* * *", "* * MON-FRI", "* * SUN"];
@@ -218,6 +282,66 @@ fn zones() -> impl Strategy<Value = Tz> {
         chrono_tz::Australia::Lord_Howe,
         chrono_tz::Asia::Kathmandu,
     ])
+}
+
+/// Any day fields that the schema admits and croner reads, on dates that exist.
+pub(crate) fn day_fields() -> impl Strategy<Value = String> {
+    fn list(least: u32, most: u32) -> impl Strategy<Value = String> {
+        let one = (least..=most).prop_map(|n| n.to_string());
+        let range = (least..=most, least..=most).prop_map(|(a, b)| format!("{}-{}", a.min(b), a.max(b)));
+        let stepped =
+            (least..=most, least..=most, 1u32..9).prop_map(|(a, b, s)| format!("{}-{}/{s}", a.min(b), a.max(b)));
+        let step = (1u32..9).prop_map(|s| format!("*/{s}"));
+        prop::collection::vec(prop_oneof![3 => one, 2 => range, 1 => stepped, 1 => step], 1..4)
+            .prop_map(|v| v.join(","))
+    }
+    let day = prop_oneof![3 => Just("*".to_owned()), 2 => list(1, 31)];
+    let month = prop_oneof![3 => Just("*".to_owned()), 2 => list(1, 12), 1 => Just("FEB,jul-OCT".to_owned())];
+    let named = prop::sample::select(vec!["MON-FRI", "sat,SUN", "5L", "FRIL", "7"]).prop_map(str::to_owned);
+    let weekday = prop_oneof![3 => Just("*".to_owned()), 1 => list(0, 7), 1 => named];
+    (day, month, weekday)
+        .prop_map(|(day, month, weekday)| format!("{day} {month} {weekday}"))
+        .prop_filter("a date that exists", |f| check_schedule(&format!("0 0 {f}")).is_ok())
+}
+
+fn any_windows(most: usize) -> impl Strategy<Value = Vec<Window>> {
+    let length = prop_oneof![1u32..=86_400, (1u32..=24).prop_map(|h| h * 3600)];
+    prop::collection::vec((0u32..60, 0u32..24, day_fields(), length), 1..=most).prop_map(|list| {
+        let window = |(m, h, days, length)| Window { schedule: format!("{m} {h} {days}"), duration: Seconds(length) };
+        list.into_iter().map(window).collect()
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))]
+
+    #[test]
+    fn calendars_meet_when_their_windows_do_in_28_years(a in any_windows(2), b in any_windows(2)) {
+        let [x, y] = [&a, &b].map(|list| Calendar::new(&Activation::Scheduled(list.clone())));
+        prop_assert_eq!(x.meets(&y), oracle::meet(&a, &b));
+        prop_assert_eq!(y.meets(&x), x.meets(&y));
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn a_calendar_is_awake_when_its_windows_are(list in any_windows(4), tz in zones(), s in 1_700_000_000i64..1_900_000_000, days in 1i64..60) {
+        let from = DateTime::from_timestamp(s, 0).unwrap();
+        let (clock, span) = (Clock::new(tz), Interval { from, until: from + TimeDelta::days(days) });
+        let activation = Activation::Scheduled(list);
+        let found = Calendar::new(&activation).intervals(&[], &clock, span);
+        prop_assert_eq!(&found, &oracle::intervals(&activation, &[], &clock, span));
+        let edge = span::next_edge(&found, from).filter(|e| *e < span.until);
+        let until = Calendar::new(&activation).state(&[], tz, from).until;
+        prop_assert_eq!(edge, until.filter(|e| *e < span.until));
+    }
+
+    #[test]
+    fn gaps_of_a_week_are_where_no_window_is(list in some_windows(WEEKLY)) {
+        prop_assert_eq!(gaps(&[&Activation::Scheduled(list.clone())]), Some(oracle::gaps_of_a_week(&list)));
+    }
 }
 
 proptest! {
@@ -256,6 +380,7 @@ proptest! {
     #[test]
     fn an_instant_never_goes_back_when_the_wall_clock_goes_on(s in 1_700_000_000i64..1_900_000_000, ahead in 0i64..7200, tz in zones()) {
         let naive = DateTime::from_timestamp(s, 0).unwrap().naive_utc();
-        prop_assert!(local::instant(tz, naive) <= local::instant(tz, naive + TimeDelta::seconds(ahead)));
+        let clock = Clock::new(tz);
+        prop_assert!(clock.instant(naive) <= clock.instant(naive + TimeDelta::seconds(ahead)));
     }
 }
