@@ -36,11 +36,11 @@ pub(crate) struct Now {
 
 /// What a group does at `now`.
 pub(crate) fn look(group: &Group<'_>, intent: &Intent, now: DateTime<Utc>) -> Now {
-    look_by(group, intent, &Clock::new(intent.time_zone), now)
+    look_by(group, intent, &Clock::new(&intent.time_zone), now)
 }
 
 /// The same, on a clock that counts the instants looked at: a week of them, and few for each role that sleeps longer.
-fn look_by(group: &Group<'_>, intent: &Intent, clock: &Clock, now: DateTime<Utc>) -> Now {
+fn look_by(group: &Group<'_>, intent: &Intent, clock: &Clock<'_>, now: DateTime<Utc>) -> Now {
     let hand_over = intent.drain.delta() + intent.lead_time.delta();
     let reach = reach(hand_over, group.roles.len());
     // Before this nothing that is seen can be cut by a window that is not.
@@ -107,7 +107,7 @@ struct Days {
 }
 
 impl Days {
-    fn of(group: &Group<'_>, intent: &Intent, clock: &Clock, span: Interval) -> Self {
+    fn of(group: &Group<'_>, intent: &Intent, clock: &Clock<'_>, span: Interval) -> Self {
         let (drain, lead) = (intent.drain.delta(), intent.lead_time.delta());
         let mut admits: Vec<Vec<Interval>> = Vec::new();
         // When each role has the device, from the start of its worker until it has drained.

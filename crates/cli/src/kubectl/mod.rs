@@ -14,7 +14,7 @@ use std::{fmt::Display, process::ExitCode};
 
 /// Looks after CherokeeClusters
 #[derive(Parser)]
-#[command(name = "kubectl cherokee", bin_name = "kubectl cherokee", version)]
+#[command(name = "kubectl cherokee", bin_name = "kubectl cherokee", version = crate::VERSION.as_str())]
 pub(crate) struct Args {
     #[command(flatten)]
     place: Place,

@@ -2,7 +2,7 @@
 //!
 //! A [`Calendar`] holds the windows of a role as stretches of the day, each with the set of days (`days`) on which it is
 //! awake: two calendars are compared without a look at any instant, and the next edge is found from the sets. Both edges
-//! of a stretch become instants in one function (`Clock::instant`): in the gap of spring the first instant after it, in
+//! of a stretch become instants in one function ([`Zone::instant`]): in the gap of spring the first instant after it, in
 //! the double hour of autumn the earlier one. Everything is computed from the time given, so a pause of any length leaves
 //! no trace.
 
@@ -21,11 +21,11 @@ pub use schedule::{ScheduleError, check_schedule};
 pub(crate) use week::gaps_of_a_week;
 
 use crate::{
+    Zone,
     intent::{Activation, Intent, Interval, Window},
     span,
 };
 use chrono::{DateTime, NaiveDate, NaiveDateTime, TimeDelta, Utc};
-use chrono_tz::Tz;
 use days::{Days, position};
 use schedule::Start;
 use std::collections::BTreeMap;
@@ -116,11 +116,11 @@ impl Calendar {
     }
 
     /// Whether a role with this calendar is awake at `now`, and until when, in a zone.
-    pub fn state(&self, wake: &[Interval], zone: Tz, now: DateTime<Utc>) -> State {
+    pub fn state(&self, wake: &[Interval], zone: &Zone, now: DateTime<Utc>) -> State {
         self.state_by(wake, &Clock::new(zone), now)
     }
 
-    fn state_by(&self, wake: &[Interval], clock: &Clock, now: DateTime<Utc>) -> State {
+    fn state_by(&self, wake: &[Interval], clock: &Clock<'_>, now: DateTime<Utc>) -> State {
         let (second, mut after) = (TimeDelta::seconds(1), now);
         let mut awake = None;
         for _ in 0..=SPARE_STRETCHES {
@@ -137,7 +137,7 @@ impl Calendar {
     }
 
     /// When a role with this calendar is awake inside `span`, cut at its ends.
-    pub(crate) fn intervals(&self, wake: &[Interval], clock: &Clock, span: Interval) -> Vec<Interval> {
+    pub(crate) fn intervals(&self, wake: &[Interval], clock: &Clock<'_>, span: Interval) -> Vec<Interval> {
         let mut list = wake.to_vec();
         let from = clock.local(span.from);
         // The clock may show a time again, so the day after the last is looked at too.
@@ -171,7 +171,12 @@ impl Calendar {
     }
 
     /// A time from `after` on before which nothing changes. Absent: nothing changes for decades.
-    pub(crate) fn steady_until(&self, wake: &[Interval], clock: &Clock, after: DateTime<Utc>) -> Option<DateTime<Utc>> {
+    pub(crate) fn steady_until(
+        &self,
+        wake: &[Interval],
+        clock: &Clock<'_>,
+        after: DateTime<Utc>,
+    ) -> Option<DateTime<Utc>> {
         let today = clock.local(after).date();
         let day = match position(today) {
             p if self.whole.has(p) => self.whole.next(today, false),

@@ -38,7 +38,12 @@ pub(super) fn gaps_of_a_week(windows: &[Window]) -> Vec<[(u32, u32); 2]> {
 }
 
 /// When it is awake inside `span`.
-pub(super) fn intervals(activation: &Activation, wake: &[Interval], clock: &Clock, span: Interval) -> Vec<Interval> {
+pub(super) fn intervals(
+    activation: &Activation,
+    wake: &[Interval],
+    clock: &Clock<'_>,
+    span: Interval,
+) -> Vec<Interval> {
     let mut list = wake.to_vec();
     if let Activation::Scheduled(windows) = activation {
         let shift = TimeDelta::hours(25);

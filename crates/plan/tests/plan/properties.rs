@@ -250,7 +250,7 @@ proptest! {
         for (name, slot) in plan.slots.iter().filter(|(_, s)| s.roles.len() == 1) {
             let role = &wish.roles[slot.roles.first().unwrap()];
             let calendar = Calendar::new(&role.activation);
-            let awake = |at| calendar.state(&role.wake, wish.time_zone, at);
+            let awake = |at| calendar.state(&role.wake, &wish.time_zone, at);
             let (here, earlier) = (awake(now), awake(now - wish.drain.delta()));
             let near = here.until.is_some_and(|u| u <= now + wish.lead_time.delta());
             if !here.awake && !near && !earlier.awake && earlier.until == here.until {
