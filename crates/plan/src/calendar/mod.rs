@@ -35,7 +35,8 @@ const DAY_SECONDS: u32 = 86_400;
 /// Time from now in which nearly all calendars change: a week, and a day for those that change at this hour.
 pub(crate) const WEEK: TimeDelta = TimeDelta::days(8);
 /// Stretches of calendar that are looked at in vain before the search for an edge ends. Each begins at a day on which
-/// something may change, so only edges that cancel each other, as windows in the gap of spring, need more than one.
+/// something may change, so only edges that come to nothing need more than one: of windows in the gap of spring, or of a
+/// role whose windows all belong to roles of higher priority.
 pub(crate) const SPARE_STRETCHES: usize = 16;
 
 /// Calendars of the roles by name.
