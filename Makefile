@@ -45,7 +45,7 @@ test-plugin: ## The layout under the device plugin instead of DRA; leaves the cl
 	@tests/run.sh plugin
 
 .PHONY: bench
-bench: ## Muscle memory beside LiteLLM's Redis cache, in one run, as ratios
+bench: ## Muscle memory beside LiteLLM's Redis cache, in one run, as ratios; the time of the worst plans
 	@bench/run.sh
 
 # Cargo compares the modification times of sources, not their folder: without this, artefacts of another checkout would count as fresh.

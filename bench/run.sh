@@ -1,6 +1,7 @@
 #!/bin/bash
 # Muscle memory beside its peer: the same remembered chat answer from our gateway and from LiteLLM's proxy with its Redis cache,
-# both in front of one worker and one Redis, in rounds that take turns. `make bench` calls this; docs/benchmarks.md has figures.
+# both in front of one worker and one Redis, in rounds that take turns; then the plans of the worst calendars. `make bench` calls this;
+# docs/benchmarks.md has figures.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 . demo/lib.sh
@@ -66,3 +67,5 @@ step "Medians over the rounds, and ratios of neighbouring runs (lowest to highes
 printf '%s, %s CPUs; programs of the dev profile (docs/decisions/0003-one-profile.md); one LiteLLM process\n' \
   "$(grep -m1 'model name' /proc/cpuinfo | cut -d: -f2 | xargs)" "$(nproc)"
 python3 bench/report.py <"$work/figures"
+step "The worst plans"
+cargo run --release --quiet --package cherokee-plan --example worst

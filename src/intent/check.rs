@@ -2,8 +2,8 @@
 
 use super::Refusal;
 use cherokee_api::{CherokeeClusterSpec, Strategy, gateway::WhenAsleep, model::Model, role::Role};
-use cherokee_plan::{Intent, calendar};
-use std::collections::BTreeSet;
+use cherokee_plan::{Intent, calendar::Calendar};
+use std::collections::{BTreeMap, BTreeSet};
 
 /// The only engine so far.
 const ENGINE: &str = "candle";
@@ -99,15 +99,19 @@ pub(super) fn sharing(intent: &Intent) -> Result<(), Refusal> {
     if intent.cpu_only {
         return Ok(());
     }
+    let mut calendars: BTreeMap<&str, Calendar> = BTreeMap::new();
     for (name, role) in &intent.roles {
         for other in &role.placement.share_with {
             let Some(theirs) = intent.roles.get(other) else { continue };
+            for (name, role) in [(name, role), (other, theirs)] {
+                calendars.entry(name).or_insert_with(|| Calendar::new(&role.activation));
+            }
             if role.placement.apart_from.contains(other) || theirs.placement.apart_from.contains(name) {
                 return Err(Refusal::invalid(format!(
                     "spec.roles[{name}].placement: `{name}` and `{other}` are in shareWith and in apartFrom: remove one"
                 )));
             }
-            if calendar::meet(&role.activation, &theirs.activation) {
+            if calendars[name.as_str()].meets(&calendars[other.as_str()]) {
                 return Err(Refusal::later(format!(
                     "spec.roles[{name}].placement.shareWith: `{name}` and `{other}` are awake at the same time, and sharing a GPU awake is \
                      served by a later version: change their windows so that they never meet, or remove shareWith"

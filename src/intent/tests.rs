@@ -252,7 +252,7 @@ fn units_and_placement_arrive_in_the_intent() {
         (dream.placement.node.as_deref(), dream.placement.device.clone()),
         (Some("redfin"), Some(DeviceChoice::Index(0)))
     );
-    assert_eq!((intent.drain.0, intent.lead_time.0, intent.time_zone), (30, 120, chrono_tz::America::Chicago));
+    assert_eq!((intent.drain.0, intent.lead_time.0, intent.time_zone.name()), (30, 120, "America/Chicago"));
     assert_eq!((intent.models["resonance"].weights, intent.queries_per_second), (Mib(2099), Some(40)));
 }
 

@@ -1,8 +1,7 @@
 //! Units of the spec as numbers.
 
 use super::Refusal;
-use cherokee_plan::intent::Seconds;
-use chrono_tz::Tz;
+use cherokee_plan::{Zone, intent::Seconds};
 use kube::core::Duration;
 
 /// Seconds of an hour.
@@ -11,12 +10,8 @@ pub(super) const HOUR: u32 = 3600;
 pub(super) const DAY: u32 = 24 * HOUR;
 
 /// A time zone by its IANA name.
-pub(super) fn time_zone(name: &str) -> Result<Tz, Refusal> {
-    name.parse().map_err(|_| {
-        Refusal::invalid(format!(
-            "spec.timeZone `{name}` is no IANA time zone: write one as `America/Chicago` or `Etc/UTC`"
-        ))
-    })
+pub(super) fn time_zone(name: &str) -> Result<Zone, Refusal> {
+    Zone::named(name).map_err(|unknown| Refusal::invalid(format!("spec.timeZone {unknown}")))
 }
 
 /// Whole seconds of a duration, within bounds.

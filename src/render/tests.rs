@@ -58,7 +58,7 @@ fn intent() -> Intent {
     };
     Intent {
         cluster: cherokee_plan::ClusterId::default(),
-        time_zone: chrono_tz::UTC,
+        time_zone: cherokee_plan::Zone::utc(),
         cpu_only: false,
         models: [("tiny.v1".into(), model)].into(),
         roles: [("talk".into(), role(Layer::Conscious, true)), ("dream".into(), role(Layer::Subconscious, false))]

@@ -175,7 +175,7 @@ fn in_words(facts: &Facts<'_>, role: &str, to: Planned, at: DateTime<Utc>) -> St
         Planned::Asleep => "sleeps",
         Planned::Waiting => "waits",
     };
-    let local = at.with_timezone(&facts.intent.time_zone);
+    let local = facts.intent.time_zone.local(at);
     let format = if at - facts.now < TimeDelta::hours(20) { "%H:%M" } else { "%a %H:%M" };
     format!("{role} {verb} {}", local.format(format))
 }

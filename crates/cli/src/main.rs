@@ -7,11 +7,15 @@ mod signals;
 use cherokee_daemon::log::Logging;
 use clap::{Parser, Subcommand};
 use signals::Stop;
-use std::{error::Error, ffi::OsString, path::Path, path::PathBuf, process::ExitCode};
+use std::{error::Error, ffi::OsString, path::Path, path::PathBuf, process::ExitCode, sync::LazyLock};
+
+/// What `--version` says: our version, and which rules of time zones are built in.
+static VERSION: LazyLock<String> =
+    LazyLock::new(|| format!("{} (time zones: IANA {})", env!("CARGO_PKG_VERSION"), cherokee_plan::Zone::database()));
 
 /// Places the roles of language models on single GPUs
 #[derive(Parser)]
-#[command(name = "cherokee", version)]
+#[command(name = "cherokee", version = VERSION.as_str())]
 struct Cherokee {
     #[command(subcommand)]
     program: Program,
@@ -156,6 +160,14 @@ mod tests {
     fn the_command_lines_are_consistent() {
         Cherokee::command().debug_assert();
         kubectl::Args::command().debug_assert();
+    }
+
+    #[test]
+    fn the_version_names_the_time_zones_that_are_built_in() {
+        let said = concat!(env!("CARGO_PKG_VERSION"), " (time zones: IANA 20");
+        for command in [Cherokee::command(), kubectl::Args::command()] {
+            assert!(command.get_version().is_some_and(|version| version.starts_with(said)), "{command}");
+        }
     }
 
     #[test]

@@ -1,7 +1,8 @@
 //! What a layout could do better, with the numbers. Advice changes nothing.
 
 use crate::{
-    Access, Advice, Fleet, Intent, Mib, Plan, calendar,
+    Access, Advice, Fleet, Intent, Mib, Plan,
+    calendar::{self, Calendar, Calendars},
     intent::{Activation, Layer, Model},
     outcome::Code,
     sizing::{self, Verdict},
@@ -15,7 +16,7 @@ const LOAD_OF_ONE_GPU: u32 = 10;
 const SMALL_PARAMETERS: u64 = 3_000_000_000;
 
 /// Advice for this plan, most important first. It does not depend on the time.
-pub(crate) fn give(intent: &Intent, fleet: &Fleet, plan: &Plan) -> Vec<Advice> {
+pub(crate) fn give(intent: &Intent, calendars: &Calendars<'_>, fleet: &Fleet, plan: &Plan) -> Vec<Advice> {
     let devices = fleet.nodes.values().flat_map(|n| &n.devices).filter(|d| d.uuid != CPU);
     let largest = devices.clone().map(|d| d.memory).max();
     let mut advice = Vec::new();
@@ -26,10 +27,10 @@ pub(crate) fn give(intent: &Intent, fleet: &Fleet, plan: &Plan) -> Vec<Advice> {
                 .iter()
                 .filter_map(|(name, model)| of_model(name, model, largest_sequences(intent, name), device)),
         );
-        advice.extend(share_by_time(intent, plan, devices.count()));
+        advice.extend(share_by_time(intent, calendars, plan, devices.count()));
         advice.extend(one_gpu_is_enough(intent, plan));
     }
-    advice.extend(nobody_awake(intent));
+    advice.extend(nobody_awake(intent, calendars));
     advice.extend(withdrawn(fleet, plan));
     advice.extend(published_twice(fleet, plan));
     advice
@@ -88,13 +89,13 @@ fn of_model(name: &str, model: &Model, sequences: u32, device: Mib) -> Option<Ad
 }
 
 /// Roles wait for GPUs that others need only by day or only by night.
-fn share_by_time(intent: &Intent, plan: &Plan, gpus: usize) -> Option<Advice> {
+fn share_by_time(intent: &Intent, calendars: &Calendars<'_>, plan: &Plan, gpus: usize) -> Option<Advice> {
     let waiting: Vec<&String> =
         plan.waiting().filter(|(_, w)| w.code == Code::NotEnoughGpus).map(|(name, _)| name).collect();
     let partner = |name: &String| {
-        let role = &intent.roles[name];
-        let mut placed = intent.roles.iter().filter(|(other, _)| plan.roles[*other].waits.is_none());
-        placed.find(|(_, other)| !calendar::meet(&role.activation, &other.activation)).map(|(other, _)| other)
+        let own = &calendars[name.as_str()];
+        let mut placed = intent.roles.keys().filter(|other| plan.roles[*other].waits.is_none());
+        placed.find(|other| !own.meets(&calendars[other.as_str()]))
     };
     let (role, other) = waiting.into_iter().find_map(|name| partner(name).map(|other| (name, other)))?;
     Some(advice(
@@ -151,16 +152,12 @@ fn published_twice<'a>(fleet: &'a Fleet, plan: &'a Plan) -> impl Iterator<Item =
 }
 
 /// Hours in which by the calendar nobody answers new queries.
-fn nobody_awake(intent: &Intent) -> Option<Advice> {
+fn nobody_awake(intent: &Intent, calendars: &Calendars<'_>) -> Option<Advice> {
     let answers = |layer| matches!(layer, Layer::Conscious | Layer::Backup);
-    let calendars: Vec<&Activation> = intent
-        .roles
-        .values()
-        .filter(|r| r.default_route || answers(r.layer) || r.overflow)
-        .map(|r| &r.activation)
-        .collect();
-    let gaps = calendar::gaps_of_a_week(&calendars)?;
-    let first = gaps.first().filter(|_| calendars.iter().any(|a| matches!(a, Activation::Scheduled(_))))?;
+    let who = intent.roles.iter().filter(|(_, r)| r.default_route || answers(r.layer) || r.overflow);
+    let list: Vec<&Calendar> = who.clone().filter_map(|(name, _)| calendars.get(name.as_str())).collect();
+    let gaps = calendar::gaps_of_a_week(&list)?;
+    let first = gaps.first().filter(|_| who.clone().any(|(_, r)| matches!(r.activation, Activation::Scheduled(_))))?;
     let days = ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"];
     let clock = |(_, minute): (u32, u32)| format!("{:02}:{:02}", minute / 60, minute % 60);
     // The same gap every day reads better without a weekday.

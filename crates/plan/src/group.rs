@@ -5,7 +5,8 @@
 //! one group: the one of lower priority waits.
 
 use crate::{
-    Mib, calendar,
+    Mib,
+    calendar::{Calendar, Calendars},
     fleet::DeviceId,
     intent::{Intent, Memory, Model, Role},
     outcome::{Code, Waits},
@@ -25,6 +26,7 @@ pub(crate) struct Group<'a> {
 pub(crate) struct Member<'a> {
     pub(crate) name: &'a str,
     pub(crate) role: &'a Role,
+    pub(crate) calendar: &'a Calendar,
     /// Position of its process in [`Group::parts`].
     pub(crate) part: usize,
 }
@@ -78,7 +80,7 @@ pub(crate) struct Formed<'a> {
 }
 
 /// Sorts roles into groups. In CPU mode each role is a group of its own: there is no device to share.
-pub(crate) fn form(intent: &Intent) -> Formed<'_> {
+pub(crate) fn form<'a>(intent: &'a Intent, calendars: &'a Calendars<'a>) -> Formed<'a> {
     let mut waits = BTreeMap::new();
     let mut by_label: BTreeMap<&str, Vec<(&str, &Role)>> = BTreeMap::new();
     let labels = labels(intent);
@@ -92,7 +94,7 @@ pub(crate) fn form(intent: &Intent) -> Formed<'_> {
         .into_values()
         .map(|mut roles| {
             roles.sort_by_key(|(name, role)| (role.layer, *name));
-            gather(intent, &roles, &mut waits)
+            gather(intent, calendars, &roles, &mut waits)
         })
         .collect();
     groups.sort_by_cached_key(Group::key);
@@ -143,10 +145,16 @@ pub(crate) fn parts(memory: &Memory) -> String {
 }
 
 /// Takes the roles in order of priority; one that does not get on with those before it waits.
-fn gather<'a>(intent: &'a Intent, roles: &[(&'a str, &'a Role)], waits: &mut BTreeMap<&'a str, Waits>) -> Group<'a> {
+fn gather<'a>(
+    intent: &'a Intent,
+    calendars: &'a Calendars<'a>,
+    roles: &[(&'a str, &'a Role)],
+    waits: &mut BTreeMap<&'a str, Waits>,
+) -> Group<'a> {
     let mut group = Group { roles: Vec::new(), parts: Vec::new() };
     for &(name, role) in roles {
-        let clash = group.roles.iter().find_map(|m| clash((name, role), (m.name, m.role)));
+        let Some(calendar) = calendars.get(name) else { continue };
+        let clash = group.roles.iter().find_map(|m| clash((name, role, calendar), m));
         if let Some(why) = clash {
             waits.insert(name, why);
             continue;
@@ -158,7 +166,7 @@ fn gather<'a>(intent: &'a Intent, roles: &[(&'a str, &'a Role)], waits: &mut BTr
             group.parts.push(Part { model: (key, model), max_sequences: role.max_sequences, memory });
             group.parts.len() - 1
         });
-        group.roles.push(Member { name, role, part });
+        group.roles.push(Member { name, role, calendar, part });
         let together: Vec<&Role> = group.roles.iter().filter(|m| m.part == part).map(|m| m.role).collect();
         let (max_sequences, memory) = together_in_one(model, &together);
         group.parts[part] = Part { model: (key, model), max_sequences, memory };
@@ -177,7 +185,8 @@ fn together_in_one(model: &Model, roles: &[&Role]) -> (u32, Memory) {
 }
 
 /// Why two roles joined by `shareWith` can't have one device.
-fn clash((name, role): (&str, &Role), (other, theirs): (&str, &Role)) -> Option<Waits> {
+fn clash((name, role, calendar): (&str, &Role, &Calendar), member: &Member<'_>) -> Option<Waits> {
+    let (other, theirs) = (member.name, member.role);
     if role.placement.apart_from.contains(other) || theirs.placement.apart_from.contains(name) {
         return Some(Waits {
             code: Code::NotEnoughGpus,
@@ -186,7 +195,7 @@ fn clash((name, role): (&str, &Role), (other, theirs): (&str, &Role)) -> Option<
             ),
         });
     }
-    calendar::meet(&role.activation, &theirs.activation).then(|| Waits {
+    calendar.meets(member.calendar).then(|| Waits {
         code: Code::SharedAwake,
         message: format!(
             "role `{name}` shares a GPU with `{other}` and is awake at the same time, which a later version serves: change \

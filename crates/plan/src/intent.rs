@@ -1,8 +1,7 @@
 //! What one cluster wants, checked and in units.
 
-use crate::Mib;
+use crate::{Mib, Zone};
 use chrono::{DateTime, TimeDelta, Utc};
-use chrono_tz::Tz;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -12,7 +11,7 @@ pub struct Intent {
     /// Which cluster.
     pub cluster: ClusterId,
     /// Zone of all windows.
-    pub time_zone: Tz,
+    pub time_zone: Zone,
     /// GPUs, or CPU only: then every role has a slot of its own on the device `cpu` of a fitting node.
     pub cpu_only: bool,
     /// Models by name.

@@ -8,6 +8,7 @@
 //! | file | what it decides |
 //! | --- | --- |
 //! | [`sizing`] | how much memory a model takes |
+//! | `zone` | what the clocks of a time zone show |
 //! | [`calendar`] | when a role is awake by windows and wake-ups |
 //! | `group` | which roles share a device and a process |
 //! | `choice` | which devices a group may take, and if none, why |
@@ -29,12 +30,14 @@ pub mod sizing;
 mod slot;
 mod span;
 mod timeline;
+mod zone;
 
 pub use fleet::{Access, Device, DeviceId, Fleet, Holder, Node};
 pub use intent::{ClusterId, Intent, Layer, Memory, Model, Role};
 pub use outcome::{Advice, Code, Plan, RoleOutcome, RoleState, Slot, Transition};
 pub use place::{devices_free_for, plan};
 pub use slot::{CPU, slot_name};
+pub use zone::{UnknownZone, Zone};
 
 use serde::{Deserialize, Serialize};
 

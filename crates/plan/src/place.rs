@@ -3,6 +3,7 @@
 use crate::{
     Fleet, Holder, Intent, Plan, Slot, Transition, advice,
     assign::Assignment,
+    calendar,
     choice::{self, Choice, Scene},
     fleet::{Access, DeviceId},
     group::{self, Group},
@@ -25,7 +26,8 @@ use std::collections::BTreeSet;
 /// In CPU mode roles of one model on one node are one process with the sum of their sequences. Its node is the one named,
 /// the usable one with the labels that the live layout names, or else the first, or, with neither, empty for any.
 pub fn plan(intent: &Intent, fleet: &Fleet, now: DateTime<Utc>) -> Plan {
-    let formed = group::form(intent);
+    let calendars = calendar::of(intent);
+    let formed = group::form(intent, &calendars);
     let mut plan = Plan::default();
     for (role, waits) in formed.waits {
         plan.roles.insert(role.into(), waiting(waits));
@@ -56,7 +58,7 @@ pub fn plan(intent: &Intent, fleet: &Fleet, now: DateTime<Utc>) -> Plan {
     }
     // Of several changes at once the one of the lower name is told.
     plan.next = changes.into_iter().min_by(|a, b| (a.at, &a.role).cmp(&(b.at, &b.role)));
-    plan.advice = advice::give(intent, fleet, &plan);
+    plan.advice = advice::give(intent, &calendars, fleet, &plan);
     plan
 }
 

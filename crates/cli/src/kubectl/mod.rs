@@ -20,7 +20,7 @@ use tower::timeout::error::Elapsed;
 
 /// Looks after CherokeeClusters
 #[derive(Parser)]
-#[command(name = "kubectl cherokee", bin_name = "kubectl cherokee", version)]
+#[command(name = "kubectl cherokee", bin_name = "kubectl cherokee", version = crate::VERSION.as_str())]
 pub(crate) struct Args {
     #[command(flatten)]
     place: Place,

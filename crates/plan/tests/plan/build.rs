@@ -1,7 +1,7 @@
 //! Short ways to make intents and fleets, and to let a plan take hold.
 
 use cherokee_plan::{
-    Access, ClusterId, Device, Fleet, Holder, Intent, Layer, Mib, Model, Node, Plan, Role,
+    Access, ClusterId, Device, Fleet, Holder, Intent, Layer, Mib, Model, Node, Plan, Role, Zone,
     intent::{Activation, DeviceChoice, Placement, Seconds, Window},
     sizing,
 };
@@ -62,7 +62,7 @@ pub(crate) fn sharing(other: &str) -> Placement {
 pub(crate) fn intent(roles: &[(&str, Role)]) -> Intent {
     Intent {
         cluster: cluster("cherokee", 1_000),
-        time_zone: chrono_tz::America::Chicago,
+        time_zone: Zone::named("America/Chicago").expect("a zone"),
         cpu_only: false,
         models: BTreeMap::from([
             ("resonance".into(), model(1_100_000_000, "F16")),

@@ -2,7 +2,8 @@
 
 use crate::build::*;
 use cherokee_plan::{
-    Access, Fleet, Holder, Intent, Layer, Mib, Node, Plan, Role, RoleState, calendar,
+    Access, Fleet, Holder, Intent, Layer, Mib, Node, Plan, Role, RoleState,
+    calendar::Calendar,
     intent::{Activation, DeviceChoice, Interval, Placement, Seconds, Window},
     plan, sizing,
 };
@@ -248,7 +249,8 @@ proptest! {
         let plan = plan(&wish, &fleet, now);
         for (name, slot) in plan.slots.iter().filter(|(_, s)| s.roles.len() == 1) {
             let role = &wish.roles[slot.roles.first().unwrap()];
-            let awake = |at| calendar::state(&role.activation, &role.wake, wish.time_zone, at);
+            let calendar = Calendar::new(&role.activation);
+            let awake = |at| calendar.state(&role.wake, &wish.time_zone, at);
             let (here, earlier) = (awake(now), awake(now - wish.drain.delta()));
             let near = here.until.is_some_and(|u| u <= now + wish.lead_time.delta());
             if !here.awake && !near && !earlier.awake && earlier.until == here.until {

@@ -6,9 +6,8 @@ use crate::kubectl::{
 };
 use cherokee_api::{Strategy, role::Role};
 use cherokee_operator::time;
-use cherokee_plan::{Advice, Fleet, Intent, Memory, Plan, RoleState};
+use cherokee_plan::{Advice, Fleet, Intent, Memory, Plan, RoleState, Zone};
 use chrono::{DateTime, Utc};
-use chrono_tz::Tz;
 use serde::Serialize;
 
 /// What would be placed where.
@@ -28,7 +27,7 @@ pub(crate) struct Report {
     valid_until: Option<String>,
     advice: Vec<Advice>,
     #[serde(skip)]
-    zone: Tz,
+    zone: Zone,
     #[serde(skip)]
     now: DateTime<Utc>,
 }
@@ -121,7 +120,7 @@ impl Report {
             cluster: intent.cluster.name.clone(),
             strategy: strategy.word(),
             at: time::text(now),
-            time_zone: intent.time_zone.to_string(),
+            time_zone: intent.time_zone.name().to_owned(),
             roles: roles.iter().filter_map(line).collect(),
             next: plan.next.as_ref().map(|next| Next {
                 at: time::text(next.at),
@@ -131,7 +130,7 @@ impl Report {
             }),
             valid_until: plan.valid_until.map(time::text),
             advice: plan.advice.clone(),
-            zone: intent.time_zone,
+            zone: intent.time_zone.clone(),
             now,
         }
     }
@@ -142,8 +141,8 @@ impl Report {
     }
 
     fn clock(&self, moment: DateTime<Utc>) -> String {
-        let (now, then) = (self.now.with_timezone(&self.zone), moment.with_timezone(&self.zone));
-        let form = if now.date_naive() == then.date_naive() { "%H:%M" } else { "%a %H:%M" };
+        let (now, then) = (self.zone.local(self.now), self.zone.local(moment));
+        let form = if now.date() == then.date() { "%H:%M" } else { "%a %H:%M" };
         then.format(form).to_string()
     }
 
@@ -182,7 +181,7 @@ fn word(state: RoleState) -> String {
 
 impl Table for Report {
     fn table(&self) -> String {
-        let now = self.now.with_timezone(&self.zone).format("%F %H:%M %Z");
+        let now = format!("{} {}", self.zone.local(self.now).format("%F %H:%M"), self.zone.abbreviation(self.now));
         let mut text = format!("{}: strategy {}, at {now} ({})\n\n", self.cluster, self.strategy, self.time_zone);
         let head = ["ROLE", "LAYER", "STATE", "UNTIL", "NODE", "DEVICE", "MEMORY", "SLOT"];
         text += &columns(head, self.roles.iter().map(|role| self.row(role)));

@@ -10,8 +10,8 @@ use cherokee_api::{
     status::{RoleStatus, SlotStatus},
 };
 use cherokee_operator::time::from_k8s;
+use cherokee_plan::Zone;
 use chrono::{DateTime, Utc};
-use chrono_tz::Tz;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::ResourceExt;
 use serde::Serialize;
@@ -115,8 +115,8 @@ impl Shown {
     /// Day and time in the zone of the windows.
     fn clock(&self, time: &Time) -> String {
         let moment: DateTime<Utc> = from_k8s(time);
-        let zone: Tz = self.time_zone.parse().unwrap_or(Tz::UTC);
-        moment.with_timezone(&zone).format("%a %H:%M").to_string()
+        let zone = Zone::named(&self.time_zone).unwrap_or_else(|_| Zone::utc());
+        zone.local(moment).format("%a %H:%M").to_string()
     }
 }
 
