@@ -4,7 +4,7 @@ use super::{Refusal, units};
 use crate::quantity;
 use cherokee_api::role::{self as api, Role, Trigger};
 use cherokee_plan::{
-    Layer, Mib, Role as Planned, calendar,
+    Mib, Role as Planned, calendar,
     intent::{Activation, DeviceChoice, Interval, Placement, Window},
 };
 
@@ -22,12 +22,7 @@ pub(super) fn understand(role: &Role, wake: Vec<Interval>) -> Result<Planned, Re
         })?),
     };
     Ok(Planned {
-        layer: match role.layer {
-            api::Layer::Conscious => Layer::Conscious,
-            api::Layer::Specialist => Layer::Specialist,
-            api::Layer::Backup => Layer::Backup,
-            api::Layer::Subconscious => Layer::Subconscious,
-        },
+        layer: role.layer,
         model: role.model.clone(),
         max_sequences: u32::try_from(role.max_sequences).unwrap_or(1).max(1),
         budget,

@@ -6,7 +6,6 @@ use super::{
 };
 use crate::{quantity, time};
 use cherokee_api::{memory::MemoryMode, names::child, role::Role};
-use cherokee_plan::{Layer, RoleState};
 use cherokee_wire::{hints, layout};
 use serde_json::json;
 use std::time::Duration;
@@ -54,19 +53,9 @@ fn layout_role(scene: &Scene<'_>, role: &Role) -> Option<layout::Role> {
     let wanted = scene.intent.roles.get(&role.name)?;
     let outcome = scene.plan.roles.get(&role.name)?;
     Some(layout::Role {
-        layer: match wanted.layer {
-            Layer::Conscious => layout::Layer::Conscious,
-            Layer::Subconscious => layout::Layer::Subconscious,
-            Layer::Specialist => layout::Layer::Specialist,
-            Layer::Backup => layout::Layer::Backup,
-        },
+        layer: wanted.layer,
         model: wanted.model.clone(),
-        state: match outcome.state {
-            RoleState::Awake => layout::RoleState::Awake,
-            RoleState::Draining => layout::RoleState::Draining,
-            RoleState::Asleep => layout::RoleState::Asleep,
-            RoleState::Waiting => layout::RoleState::Waiting,
-        },
+        state: outcome.state,
         until: outcome.until.map(time::text),
         slots: outcome.slots.iter().cloned().collect(),
         default_route: wanted.default_route,

@@ -11,7 +11,6 @@ use cherokee_api::{
     names::{child, condition, reason},
     status::{Advice, MemoryStatus, RoleState, RoleStatus, Transition},
 };
-use cherokee_plan::RoleState as Planned;
 use chrono::{DateTime, TimeDelta, Utc};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use std::collections::{BTreeMap, BTreeSet};
@@ -37,7 +36,7 @@ pub(crate) fn status(facts: &Facts<'_>) -> (CherokeeClusterStatus, Option<DateTi
         next_transition: facts.plan.next.as_ref().map(|next| Transition {
             time: time::to_k8s(next.at),
             role: next.role.clone(),
-            to: state(next.to),
+            to: next.to,
         }),
         slots: slots::status(facts, &seen),
         roles: roles(facts),
@@ -132,7 +131,7 @@ fn roles(facts: &Facts<'_>) -> Vec<RoleStatus> {
     outcomes
         .map(|(role, outcome)| RoleStatus {
             name: role.name.clone(),
-            state: state(outcome.state),
+            state: outcome.state,
             until: outcome.until.map(time::to_k8s),
             slots: outcome.slots.iter().cloned().collect(),
             code: outcome.waits.as_ref().map(|w| w.code.word().to_owned()),
@@ -141,21 +140,12 @@ fn roles(facts: &Facts<'_>) -> Vec<RoleStatus> {
         .collect()
 }
 
-fn state(planned: Planned) -> RoleState {
-    match planned {
-        Planned::Awake => RoleState::Awake,
-        Planned::Draining => RoleState::Draining,
-        Planned::Asleep => RoleState::Asleep,
-        Planned::Waiting => RoleState::Waiting,
-    }
-}
-
 /// Roles that are as they should be, of all: one that sleeps by its calendar is.
 fn roles_summary(facts: &Facts<'_>, seen: &BTreeMap<String, Seen>) -> String {
     let fine = facts.plan.roles.values().filter(|outcome| match outcome.state {
-        Planned::Awake => outcome.slots.iter().any(|s| seen.get(s).is_some_and(Seen::serves)),
-        Planned::Draining | Planned::Asleep => outcome.waits.is_none(),
-        Planned::Waiting => false,
+        RoleState::Awake => outcome.slots.iter().any(|s| seen.get(s).is_some_and(Seen::serves)),
+        RoleState::Draining | RoleState::Asleep => outcome.waits.is_none(),
+        RoleState::Waiting => false,
     });
     format!("{}/{}", fine.count(), facts.plan.roles.len())
 }
@@ -168,12 +158,12 @@ fn gpus_summary(facts: &Facts<'_>) -> String {
 }
 
 /// `conscious sleeps 22:00`, in the cluster's zone; with the weekday where it is not within a day.
-fn in_words(facts: &Facts<'_>, role: &str, to: Planned, at: DateTime<Utc>) -> String {
+fn in_words(facts: &Facts<'_>, role: &str, to: RoleState, at: DateTime<Utc>) -> String {
     let verb = match to {
-        Planned::Awake => "wakes",
-        Planned::Draining => "drains",
-        Planned::Asleep => "sleeps",
-        Planned::Waiting => "waits",
+        RoleState::Awake => "wakes",
+        RoleState::Draining => "drains",
+        RoleState::Asleep => "sleeps",
+        RoleState::Waiting => "waits",
     };
     let local = facts.intent.time_zone.local(at);
     let format = if at - facts.now < TimeDelta::hours(20) { "%H:%M" } else { "%a %H:%M" };

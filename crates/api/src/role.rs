@@ -1,6 +1,7 @@
 //! Roles: who answers what, when and where.
 
 use crate::schema;
+pub use cherokee_wire::role::Layer;
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use kube::{KubeSchema, core::Duration};
 use schemars::JsonSchema;
@@ -70,19 +71,6 @@ pub struct Role {
     /// Splits the model's layers over several GPUs. Served by a later version.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub split: Option<Split>,
-}
-
-/// What a role is for.
-#[derive(Clone, Copy, Debug, Deserialize, Serialize, PartialEq, Eq, PartialOrd, Ord, JsonSchema)]
-pub enum Layer {
-    /// Answers new queries.
-    Conscious,
-    /// Dreams: consolidates the cache, takes overflow.
-    Subconscious,
-    /// Answers the queries of one domain.
-    Specialist,
-    /// Stands in for other roles.
-    Backup,
 }
 
 /// When a role is awake.

@@ -1,6 +1,7 @@
 //! What the operator answers.
 
 use crate::{schema, strategy::Strategy};
+pub use cherokee_wire::role::RoleState;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -165,31 +166,6 @@ pub struct RoleStatus {
     /// Why it waits, with numbers and what to do.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub message: Option<String>,
-}
-
-/// Whether a role admits queries.
-#[derive(Clone, Copy, Debug, Deserialize, Serialize, PartialEq, Eq, JsonSchema)]
-pub enum RoleState {
-    /// Admits queries.
-    Awake,
-    /// Admits nothing new, running queries end.
-    Draining,
-    /// Outside its windows.
-    Asleep,
-    /// Wanted, but without a place.
-    Waiting,
-}
-
-impl RoleState {
-    /// The word as users read it.
-    pub fn word(self) -> &'static str {
-        match self {
-            Self::Awake => "Awake",
-            Self::Draining => "Draining",
-            Self::Asleep => "Asleep",
-            Self::Waiting => "Waiting",
-        }
-    }
 }
 
 /// One piece of advice.

@@ -1,6 +1,7 @@
 //! What one cluster wants, checked and in units.
 
 use crate::{Mib, Zone};
+pub use cherokee_wire::role::Layer;
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -76,7 +77,7 @@ pub struct Model {
 /// A role as far as planning needs it.
 #[derive(Clone, Debug, Deserialize, Serialize, PartialEq, Eq)]
 pub struct Role {
-    /// What it is for. Priority at a hand-over: Conscious, Specialist, Backup, Subconscious.
+    /// What it is for, and its priority at a hand-over.
     pub layer: Layer,
     /// Name of its model.
     pub model: String,
@@ -94,19 +95,6 @@ pub struct Role {
     pub default_route: bool,
     /// Where it may run.
     pub placement: Placement,
-}
-
-/// What a role is for.
-#[derive(Clone, Copy, Debug, Deserialize, Serialize, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Layer {
-    /// Answers new queries.
-    Conscious,
-    /// Answers one domain.
-    Specialist,
-    /// Stands in for others.
-    Backup,
-    /// Dreams.
-    Subconscious,
 }
 
 /// When a role is awake by the spec.

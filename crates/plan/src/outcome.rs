@@ -1,6 +1,7 @@
 //! What was decided.
 
 use crate::{fleet::Access, fleet::DeviceId, intent::Memory};
+pub use cherokee_wire::role::RoleState;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -57,19 +58,6 @@ pub struct RoleOutcome {
     pub slots: BTreeSet<String>,
     /// Why it waits: a word, and a message with numbers and the next step.
     pub waits: Option<Waits>,
-}
-
-/// Whether a role admits queries.
-#[derive(Clone, Copy, Debug, Deserialize, Serialize, PartialEq, Eq, PartialOrd, Ord)]
-pub enum RoleState {
-    /// Admits queries.
-    Awake,
-    /// Admits nothing new, running queries end.
-    Draining,
-    /// Outside its windows.
-    Asleep,
-    /// Wanted, but without a place.
-    Waiting,
 }
 
 /// Why a role waits.

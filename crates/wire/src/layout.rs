@@ -2,6 +2,7 @@
 //!
 //! ConfigMap `<cluster>-layout`, key [`KEY`]. Steady state does not change a byte of it.
 
+pub use crate::role::{Layer, RoleState};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -62,44 +63,6 @@ pub struct Role {
     pub backs: Vec<String>,
     /// Takes overflow of the default route while awake (a dream worker with trigger `Overflow`).
     pub overflow: bool,
-}
-
-/// The seed's layers.
-#[derive(Clone, Copy, Debug, Deserialize, Serialize, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Layer {
-    /// Answers new queries.
-    Conscious,
-    /// Dreams: consolidates memory, takes overflow.
-    Subconscious,
-    /// Answers the queries of one domain.
-    Specialist,
-    /// Stands in for other roles.
-    Backup,
-}
-
-impl Layer {
-    /// The word for headers and metrics: lower case.
-    pub fn word(self) -> &'static str {
-        match self {
-            Self::Conscious => "conscious",
-            Self::Subconscious => "subconscious",
-            Self::Specialist => "specialist",
-            Self::Backup => "backup",
-        }
-    }
-}
-
-/// Whether a role admits new queries.
-#[derive(Clone, Copy, Debug, Deserialize, Serialize, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum RoleState {
-    /// Admits queries (its worker may still be starting: endpoints tell).
-    Awake,
-    /// Admits nothing new, running queries end.
-    Draining,
-    /// Outside its windows.
-    Asleep,
-    /// Wanted, but without a place.
-    Waiting,
 }
 
 /// One worker process on one device.

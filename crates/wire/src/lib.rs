@@ -7,5 +7,6 @@ pub mod headers;
 pub mod hints;
 pub mod layout;
 pub mod openai;
+pub mod role;
 pub mod unread;
 pub mod worker;

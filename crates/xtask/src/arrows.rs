@@ -17,8 +17,13 @@ const KUBERNETES: &[&str] = &["kube", "k8s-openapi"];
 
 /// Every room. A new one must be entered here.
 const ROOMS: &[Room] = &[
-    Room { package: "cherokee-api", may: &[], never: &["tokio", "chrono", "reqwest", "axum"] },
-    Room { package: "cherokee-plan", may: &[], never: &["kube", "k8s-openapi", "tokio", "rand", "reqwest"] },
+    // The words for roles are of the programs' documents and of the resource alike.
+    Room { package: "cherokee-api", may: &["cherokee-wire"], never: &["tokio", "chrono", "reqwest", "axum"] },
+    Room {
+        package: "cherokee-plan",
+        may: &["cherokee-wire"],
+        never: &["kube", "k8s-openapi", "tokio", "rand", "reqwest"],
+    },
     Room { package: "cherokee-wire", may: &[], never: &["kube", "k8s-openapi", "tokio", "chrono", "axum", "reqwest"] },
     Room {
         package: "cherokee-memory",
