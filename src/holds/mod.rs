@@ -13,7 +13,7 @@ use crate::{
     children::Kind,
     observe::{
         Known, Live, Sources,
-        holds::{bound, device_id, held_device, in_use},
+        holds::{Bound, device_id, held_device, in_use},
     },
     time,
 };
@@ -46,8 +46,10 @@ fn hold(device: HeldDevice, cluster: &ClusterId, slots: Vec<HeldSlot>, since: Ti
 pub(crate) fn missing(sources: &Sources, now: DateTime<Utc>) -> Vec<GpuHold> {
     let held: BTreeSet<DeviceId> = sources.holds.iter().flatten().map(|hold| device_id(&hold.spec.device)).collect();
     let mut claims: BTreeMap<DeviceId, Vec<(bool, &Known)>> = BTreeMap::new();
+    let mut drivers: BTreeMap<String, Bound> = BTreeMap::new();
     for known in sources.clusters.values() {
-        let bound = bound(&known.id, &sources.driver(&known.class), sources);
+        let driver = sources.driver(&known.class);
+        let bound = drivers.entry(driver).or_insert_with_key(|driver| Bound::of(driver, sources)).by(&known.id);
         for device in known.devices.union(&bound).filter(|device| !held.contains(*device)) {
             claims.entry(device.clone()).or_default().push((!bound.contains(device), known));
         }
@@ -75,7 +77,7 @@ pub(crate) fn of_nobody(sources: &Sources) -> Vec<&Arc<GpuHold>> {
 /// Holds that a cluster had before a version without holds managed it, and that neither its status nor its pods confirm.
 pub(crate) fn outdated<'s>(cluster: &ClusterId, sources: &'s Sources) -> Vec<&'s Arc<GpuHold>> {
     let Some(known) = sources.clusters.get(&cluster.uid).filter(|known| known.before_holds) else { return Vec::new() };
-    let bound = bound(cluster, &sources.driver(&known.class), sources);
+    let bound = Bound::of(&sources.driver(&known.class), sources).by(cluster);
     let confirmed = |device: &DeviceId| known.devices.contains(device) || bound.contains(device);
     of(cluster, sources).filter(|hold| !confirmed(&device_id(&hold.spec.device))).collect()
 }

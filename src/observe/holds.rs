@@ -5,7 +5,7 @@ use super::{requests::requested, slices, sources::Sources};
 use crate::{stores::ended, time};
 use cherokee_api::{GpuHold, hold::HeldDevice, names::label};
 use cherokee_plan::{ClusterId, DeviceId, Holder};
-use k8s_openapi::api::{core::v1::Pod, resource::v1::ResourceClaim};
+use k8s_openapi::api::{apps::v1::Deployment, core::v1::Pod};
 use kube::ResourceExt;
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -28,6 +28,7 @@ impl Holds {
     ///
     /// A hold whose name is not that of its device counts as taken too, but never above one with the right name.
     pub(crate) fn of(sources: &Sources, resource: &str) -> Self {
+        let ready: BTreeSet<(&str, &str, &str)> = sources.slots.iter().flat_map(|slot| ready(slot)).collect();
         let mut all: Vec<&Arc<GpuHold>> = sources.holds.iter().flatten().collect();
         all.sort_by_key(|hold| (hold.name_any() == hold.spec.device.hold_name(), hold.name_any()));
         let mut holds = Self {
@@ -48,7 +49,8 @@ impl Holds {
             }
             let id = device_id(device);
             let holder = holder(hold, sources);
-            if sources.slots.iter().any(|slot| is_ready(slot, hold)) {
+            let of = &hold.spec.holder;
+            if hold.spec.slots.iter().any(|slot| ready.contains(&(&of.namespace, &slot.name, &of.uid))) {
                 holds.running.insert(id.clone());
             }
             holds.by.insert(id, holder);
@@ -113,13 +115,13 @@ fn holder(hold: &GpuHold, sources: &Sources) -> Holder {
     Holder::Slots { cluster, slots: hold.spec.slots.iter().map(|slot| slot.name.clone()).collect() }
 }
 
-/// Whether a Deployment is a slot of the hold, of its very holder, with a ready worker.
-fn is_ready(slot: &k8s_openapi::api::apps::v1::Deployment, hold: &GpuHold) -> bool {
-    let holder = &hold.spec.holder;
-    slot.status.as_ref().and_then(|s| s.ready_replicas).unwrap_or(0) > 0
-        && slot.namespace().as_deref() == Some(&holder.namespace)
-        && hold.spec.slots.iter().any(|held| held.name == slot.name_any())
-        && slot.owner_references().iter().any(|owner| owner.controller == Some(true) && owner.uid == holder.uid)
+/// Namespace and name of a Deployment with a ready worker, with the UID of each cluster that controls it.
+fn ready(slot: &Deployment) -> impl Iterator<Item = (&str, &str, &str)> {
+    let ready = slot.status.as_ref().and_then(|s| s.ready_replicas).unwrap_or(0) > 0;
+    let meta = &slot.metadata;
+    let name = meta.namespace.as_deref().zip(meta.name.as_deref()).filter(|_| ready);
+    let owners = slot.owner_references().iter().filter(|owner| owner.controller == Some(true));
+    name.into_iter().flat_map(move |(space, name)| owners.clone().map(move |owner| (space, name, owner.uid.as_str())))
 }
 
 /// Whether the scheduler or the kubelet has given the device of a hold to a pod of its holder that has not ended.
@@ -158,27 +160,36 @@ fn is_on(pod: &Pod, node: &str) -> bool {
     pod.spec.as_ref().is_some_and(|spec| spec.node_name.as_deref() == Some(node)) && !ended(pod)
 }
 
-/// Devices of a cluster that pods of its own namespace have by DRA, by the label of the claims.
-pub(crate) fn bound(cluster: &ClusterId, driver: &str, sources: &Sources) -> BTreeSet<DeviceId> {
-    let own = |claim: &&Arc<ResourceClaim>| {
-        claim.namespace().as_deref() == Some(&cluster.namespace)
-            && claim.labels().get(label::CLUSTER) == Some(&cluster.name)
-            && claim.status.as_ref().and_then(|s| s.reserved_for.as_ref()).is_some_and(|pods| !pods.is_empty())
-    };
-    let given: BTreeSet<(String, String)> = sources
-        .claims
-        .iter()
-        .filter(own)
-        .flat_map(|claim| slices::allocated(claim, driver))
-        .map(|(pool, name)| (pool.clone(), name.clone()))
-        .collect();
-    if given.is_empty() {
-        return BTreeSet::new();
+/// Devices that claims have been given for pods, by namespace and name of the cluster whose label the claims carry. The label
+/// of a claim decides about clusters of its own namespace only.
+pub(crate) struct Bound(BTreeMap<(String, String), BTreeSet<DeviceId>>);
+
+impl Bound {
+    /// What claims have of the devices of one DRA driver.
+    pub(crate) fn of(driver: &str, sources: &Sources) -> Self {
+        let published = slices::published(&sources.slices, driver);
+        let places: BTreeMap<(&str, &str), (&str, &str)> = published
+            .iter()
+            .flat_map(|(node, devices)| devices.iter().map(move |d| (node, d)))
+            .map(|(node, d)| ((d.pool.as_str(), d.name.as_str()), (node.as_str(), d.device.uuid.as_str())))
+            .collect();
+        let mut bound: BTreeMap<(String, String), BTreeSet<DeviceId>> = BTreeMap::new();
+        for claim in &sources.claims {
+            let reserved = claim.status.as_ref().and_then(|s| s.reserved_for.as_ref()).is_some_and(|p| !p.is_empty());
+            let cluster = claim.labels().get(label::CLUSTER).filter(|_| reserved);
+            let Some(owner) = claim.namespace().zip(cluster.cloned()) else { continue };
+            for (pool, name) in slices::allocated(claim, driver) {
+                if let Some((node, uuid)) = places.get(&(pool.as_str(), name.as_str())) {
+                    let device = DeviceId { node: (*node).to_owned(), uuid: (*uuid).to_owned() };
+                    bound.entry(owner.clone()).or_default().insert(device);
+                }
+            }
+        }
+        Self(bound)
     }
-    let published = slices::published(&sources.slices, driver);
-    let devices = published.into_iter().flat_map(|(node, devices)| devices.into_iter().map(move |d| (node.clone(), d)));
-    devices
-        .filter(|(_, d)| given.contains(&(d.pool.clone(), d.name.clone())))
-        .map(|(node, d)| DeviceId { node, uuid: d.device.uuid })
-        .collect()
+
+    /// Devices of one cluster.
+    pub(crate) fn by(&self, cluster: &ClusterId) -> BTreeSet<DeviceId> {
+        self.0.get(&(cluster.namespace.clone(), cluster.name.clone())).cloned().unwrap_or_default()
+    }
 }

@@ -54,7 +54,8 @@ fn deployment(frame: &Frame<'_>, scene: &Scene<'_>, name: &str, slot: &Slot) -> 
     let mut containers = vec![worker(frame, scene, slot, &mut volumes)];
     let mut labels = frame.labels(Component::Worker);
     labels[label::SLOT] = json!(name);
-    let mut annotations = json!({});
+    // A slot's pod can run on its device only: an autoscaler that empties its node ends the role.
+    let mut annotations = json!({annotation::SAFE_TO_EVICT: "false", annotation::DO_NOT_DISRUPT: "true"});
     let dreams = slot.roles.iter().any(|r| scene.intent.roles.get(r).is_some_and(|r| r.layer == Layer::Subconscious));
     if dreams && spec.muscle_memory.mode != MemoryMode::Disabled {
         let (dream, hash) = dream(frame, scene, name, &mut volumes);

@@ -1,5 +1,6 @@
 use super::*;
 use crate::args::SimulatedGpus;
+use cherokee_api::names::label;
 use cherokee_plan::{
     Access, DeviceId, Layer, Memory, Mib, Model, Node, RoleOutcome, RoleState, Slot,
     intent::{Activation, Placement, Role as PlannedRole, Seconds},
@@ -245,6 +246,19 @@ fn every_program_is_told_to_listen_on_ipv6_and_ipv4() {
         text.iter().flat_map(|body| body.split('"')).filter(|arg| arg.starts_with("--listen=")).collect();
     assert!(told.len() >= 4, "gateway, autonomic, workers and dream: {told:?}");
     assert!(told.iter().all(|arg| arg.starts_with("--listen=[::]:")), "{told:?}");
+}
+
+#[test]
+fn autoscalers_leave_the_nodes_of_workers_alone() {
+    let desired = rendered(&cluster(&json!({})), Access::Dra, true);
+    let slots = all(&desired).into_iter().filter(|child| child.body["metadata"]["labels"].get(label::SLOT).is_some());
+    let slots: Vec<_> = slots.filter(|child| child.kind == Kind::Deployment).collect();
+    assert!(!slots.is_empty());
+    for slot in slots {
+        let annotations = &slot.body["spec"]["template"]["metadata"]["annotations"];
+        assert_eq!(annotations["cluster-autoscaler.kubernetes.io/safe-to-evict"], "false", "{}", slot.name);
+        assert_eq!(annotations["karpenter.sh/do-not-disrupt"], "true", "{}", slot.name);
+    }
 }
 
 #[test]

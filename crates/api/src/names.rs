@@ -37,6 +37,10 @@ pub mod annotation {
     pub const DEVICE: &str = "cherokee.ai/device";
     /// On a pod template: hash of what it reads at start (config, password), so that a change restarts it.
     pub const CONFIG_HASH: &str = "cherokee.ai/config-hash";
+    /// On a worker's pod, with the value `false`: the cluster autoscaler leaves its node alone.
+    pub const SAFE_TO_EVICT: &str = "cluster-autoscaler.kubernetes.io/safe-to-evict";
+    /// On a worker's pod, with the value `true`: Karpenter leaves its node alone.
+    pub const DO_NOT_DISRUPT: &str = "karpenter.sh/do-not-disrupt";
     /// On a child: hash of what was rendered, so that a field that is no longer rendered is noticed.
     pub const RENDERED: &str = "cherokee.ai/rendered";
     /// On a child: hash of the object as an admission webhook left it in the answer to our own write, which is not fought.
