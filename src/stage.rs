@@ -2,8 +2,8 @@
 //! somebody answers throughout and a model that does not start takes down one slot only. Pure.
 
 use crate::{
+    children::Kind,
     observe::live::{Live, ready, ready_of_newest, replicas},
-    render::{Kind, most_urgent},
 };
 use cherokee_plan::{Fleet, Holder, Intent, Plan, Slot};
 use cherokee_wire::layout::Layout;
@@ -29,7 +29,7 @@ pub(crate) fn stage(
         .filter_map(|(name, slot)| Some((name.clone(), predecessor(&plan, slot, fleet, live, layout)?)))
         .collect();
     // The least urgent first, as with any other change.
-    pairs.sort_by_cached_key(|(name, _)| (Reverse(most_urgent(intent, &plan.slots[name])), name.clone()));
+    pairs.sort_by_cached_key(|(name, _)| (Reverse(plan.slots[name].most_urgent(intent)), name.clone()));
     let models: BTreeSet<&String> = pairs.iter().flat_map(|(name, _)| &plan.slots[name].models).collect();
     let proves_itself = |(name, slot): (&String, &Slot)| {
         let usable = fleet.nodes.get(&slot.device.node).is_some_and(|node| node.usable);

@@ -18,7 +18,7 @@ pub use crate::children::Password;
 pub(crate) use child::hash;
 pub use child::{Child, Component, Kind};
 pub(crate) use memory::secret as password_secret;
-pub(crate) use slot::{most_urgent, start_seconds};
+pub(crate) use slot::start_seconds;
 
 use crate::args::Settings;
 use cherokee_api::{CherokeeCluster, memory::MemoryMode, role::Role};

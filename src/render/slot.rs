@@ -14,7 +14,7 @@ use cherokee_api::{
     memory::MemoryMode,
     names::{annotation, child, label},
 };
-use cherokee_plan::{Access, Intent, Layer, Slot};
+use cherokee_plan::{Access, Layer, Slot};
 use serde_json::{Value, json};
 use std::time::Duration;
 
@@ -38,13 +38,8 @@ pub(crate) fn start_seconds(cluster: &cherokee_api::CherokeeCluster, slot: &Slot
 /// Deployments of all slots, the least urgent first, so that dream workers show an update before others get it.
 pub(crate) fn deployments(frame: &Frame<'_>, scene: &Scene<'_>) -> Vec<Child> {
     let mut slots: Vec<_> = scene.changing().collect();
-    slots.sort_by_key(|(name, slot)| (std::cmp::Reverse(most_urgent(scene.intent, slot)), (*name).clone()));
+    slots.sort_by_key(|(name, slot)| (std::cmp::Reverse(slot.most_urgent(scene.intent)), (*name).clone()));
     slots.into_iter().map(|(name, slot)| deployment(frame, scene, name, slot)).collect()
-}
-
-/// The layer of a slot's most urgent role.
-pub(crate) fn most_urgent(intent: &Intent, slot: &Slot) -> Option<Layer> {
-    slot.roles.iter().filter_map(|role| intent.roles.get(role)).map(|role| role.layer).min()
 }
 
 fn deployment(frame: &Frame<'_>, scene: &Scene<'_>, name: &str, slot: &Slot) -> Child {

@@ -1,6 +1,9 @@
 //! What was decided.
 
-use crate::{fleet::Access, fleet::DeviceId, intent::Memory};
+use crate::{
+    fleet::{Access, DeviceId},
+    intent::{Intent, Layer, Memory},
+};
 pub use cherokee_wire::role::RoleState;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -45,6 +48,13 @@ pub struct Slot {
     pub memory: Memory,
     /// Whether it wants its replica now: from leadTime before a window until its end and drain.
     pub on: bool,
+}
+
+impl Slot {
+    /// The layer of its most urgent role.
+    pub fn most_urgent(&self, intent: &Intent) -> Option<Layer> {
+        self.roles.iter().filter_map(|role| intent.roles.get(role)).map(|role| role.layer).min()
+    }
 }
 
 /// What a role does now.
