@@ -63,7 +63,9 @@ impl Index {
         };
         match change {
             Change::Cluster(name) => vec![name.clone()],
-            Change::Own(name) => self.0.get_key_value(name).map(|(name, _)| name.clone()).into_iter().collect(),
+            Change::Own(name) if self.has(name) => vec![name.clone()],
+            // What is left of a cluster that is gone, or that another operator looks after, may have been all that kept a device.
+            Change::Own(_) => of(&|uses| uses.waits),
             Change::Devices { nodes, resources } => of(&|uses| {
                 let used = resources.is_empty() || !uses.resources.is_disjoint(resources);
                 used && (uses.waits || !uses.nodes.is_disjoint(nodes))
@@ -111,10 +113,10 @@ mod tests {
     }
 
     #[test]
-    fn what_is_a_clusters_own_wakes_its_owner_alone_and_nobody_where_there_is_no_owner() {
+    fn what_is_a_clusters_own_wakes_its_owner_alone_and_who_waits_where_there_is_no_owner() {
         assert_eq!(woken(Change::Own(name("a"))), ["a"]);
-        assert!(woken(Change::Own(name("stranger"))).is_empty());
-        assert!(woken(Change::Own(Name::new("elsewhere", "a"))).is_empty());
+        assert_eq!(woken(Change::Own(name("gone"))), ["waits"]);
+        assert_eq!(woken(Change::Own(Name::new("elsewhere", "a"))), ["waits"]);
         assert_eq!(woken(Change::Cluster(name("new"))), ["new"]);
     }
 
