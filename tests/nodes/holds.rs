@@ -78,6 +78,8 @@ async fn what_a_tenant_writes_takes_no_gpu_and_a_hold_that_is_deleted_comes_back
 async fn a_hold_of_a_cluster_that_is_gone_is_removed_and_one_of_another_keeps_the_gpu() {
     let ground = Ground::new("t-gone").await;
     let holds: Api<GpuHold> = Api::all(ground.client.clone());
+    // The hold of a cluster that is gone stays until another cluster is planned.
+    let _ = holds.delete(&bluefins().hold_name(), &DeleteParams::default()).await;
     // Another operator's work, as its cluster is there: whoever wants the GPU waits.
     let mut idle = one_gpu_spec();
     idle["suspend"] = json!(true);
