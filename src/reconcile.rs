@@ -83,6 +83,7 @@ pub(crate) async fn pass(op: &Operator, name: &Name) -> Result<Option<Next>, Err
     {
         op.stores.named.made(name, child::memory_password(&name.name), secret.clone(), observed.now);
     }
+    op.stores.named.left(name, &observe::readers(applied.live(), &name.name));
     let decided = Decided {
         strategy: understood.strategy,
         auto: understood.auto.as_ref(),

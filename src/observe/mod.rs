@@ -103,7 +103,8 @@ pub(crate) async fn observe(
     let layout = document(live.get(Kind::ConfigMap, &child::layout(&owner.name)), layout::KEY);
     let failing = pods.iter().any(|pod| pod.status.as_ref().is_some_and(|s| s.phase.as_deref() == Some("Pending")))
         || trouble::worst(&pods, now).is_some();
-    let looked = stores.named.look(client, owner, wanted(&cluster), failing, now);
+    let readers = readers(&live, &owner.name);
+    let looked = stores.named.look(client, owner, wanted(&cluster), failing, &readers, now);
     let asked = async { Ok(downloads::downloads(&cluster, &live, &pods).await) };
     let ((found, look), (sources, fleet), downloads) =
         futures::try_join!(looked, async { Ok(fleet_of(stores, &cluster).await) }, asked)?;
@@ -167,6 +168,15 @@ fn own_pods(stores: &Stores, owner: &Name) -> Vec<Pod> {
 
 fn document<T: DeserializeOwned>(map: Option<&Value>, key: &str) -> Option<T> {
     serde_json::from_str(map?.get("data")?.get(key)?.as_str()?).ok()
+}
+
+/// Which objects read the generated password, so that a change of one is noticed: UID and generation of Redis and the gateway.
+pub(crate) fn readers(live: &Live, cluster: &str) -> String {
+    let of = |kind, name: String| {
+        let meta = &live.get(kind, &name).unwrap_or(&Value::Null)["metadata"];
+        format!("{} {};", meta["uid"], meta["generation"])
+    };
+    of(Kind::StatefulSet, child::memory(cluster)) + &of(Kind::Deployment, child::gateway(cluster))
 }
 
 /// Secrets and claims that the spec names, and the generated password.

@@ -80,6 +80,8 @@ struct Look {
     at: DateTime<Utc>,
     /// Looks in a row that found nothing.
     misses: u32,
+    /// The parts that read it, as they were then.
+    parts: String,
 }
 
 impl Look {
@@ -109,13 +111,14 @@ impl Named {
     }
 
     /// What is found of all that the cluster `owner` names, and when the next look is due. What it no longer names is
-    /// forgotten.
+    /// forgotten. `parts` tells which objects read the password: when they change, it is looked for at once.
     pub(crate) async fn look(
         &self,
         client: &Client,
         owner: &Name,
         wanted: BTreeSet<Object>,
         failing: bool,
+        parts: &str,
         now: DateTime<Utc>,
     ) -> Result<(BTreeMap<Object, Found>, Option<DateTime<Utc>>), Error> {
         let old = self.locked().remove(owner).unwrap_or_default();
@@ -123,11 +126,11 @@ impl Named {
             let known = old.get(&object).cloned();
             async move {
                 // A password that was missing may have been made by the last pass.
-                let anew =
-                    matches!((&object, &known), (Object::Password(_), Some(look)) if look.found == Found::Absent);
+                let anew = matches!((&object, &known), (Object::Password(_), Some(look))
+                    if look.found == Found::Absent || look.parts != parts);
                 let look = match known {
                     Some(look) if !anew && now >= look.at && now < look.due(failing) => look,
-                    known => self.get(client, &owner.namespace, &object, known.as_ref(), now).await?,
+                    known => self.get(client, &owner.namespace, &object, known.as_ref(), parts, now).await?,
                 };
                 Ok::<_, Error>((object, look))
             }
@@ -145,7 +148,17 @@ impl Named {
     /// Notes the password that a pass has just stored.
     pub(crate) fn made(&self, owner: &Name, secret: String, password: String, now: DateTime<Utc>) {
         if let Some(known) = self.locked().get_mut(owner) {
-            known.insert(Object::Password(secret), Look { found: Found::Password(password), at: now, misses: 0 });
+            let look = Look { found: Found::Password(password), at: now, misses: 0, parts: String::new() };
+            known.insert(Object::Password(secret), look);
+        }
+    }
+
+    /// Notes the parts that read the password as a pass has left them: its own changes are no cause for a look.
+    pub(crate) fn left(&self, owner: &Name, parts: &str) {
+        for (object, look) in self.locked().get_mut(owner).into_iter().flatten() {
+            if matches!(object, Object::Password(_)) {
+                parts.clone_into(&mut look.parts);
+            }
         }
     }
 
@@ -160,6 +173,7 @@ impl Named {
         namespace: &str,
         object: &Object,
         known: Option<&Look>,
+        parts: &str,
         now: DateTime<Utc>,
     ) -> Result<Look, Error> {
         self.reads.inc();
@@ -178,7 +192,8 @@ impl Named {
         };
         let found = found.doing(format!("look for {}", words(object)))?;
         let missing = matches!(found, Found::Absent | Found::Unusable | Found::Lacks(_));
-        Ok(Look { misses: if missing { known.map_or(0, |look| look.misses + 1) } else { 0 }, found, at: now })
+        let misses = if missing { known.map_or(0, |look| look.misses + 1) } else { 0 };
+        Ok(Look { misses, found, at: now, parts: parts.to_owned() })
     }
 
     fn locked(&self) -> MutexGuard<'_, BTreeMap<Name, BTreeMap<Object, Look>>> {
@@ -228,7 +243,8 @@ mod tests {
     #[test]
     fn what_is_missing_is_looked_for_ever_more_rarely_up_to_a_minute_and_what_is_there_every_ten() {
         let at = DateTime::from_timestamp(1_795_500_000, 0).unwrap();
-        let wait = |found, misses, failing| (Look { found, at, misses }.due(failing) - at).num_seconds();
+        let wait =
+            |found, misses, failing| (Look { found, at, misses, parts: String::new() }.due(failing) - at).num_seconds();
         assert_eq!([0, 1, 5, 6, 99].map(|misses| wait(Found::Absent, misses, false)), [1, 2, 32, 60, 60]);
         assert_eq!((wait(Found::There, 0, false), wait(Found::There, 0, true)), (600, 60));
     }
