@@ -16,9 +16,12 @@ images_up
 step "Installing the operator with Helm"
 operator_up
 resource=$TARGET/demo.yaml
-sed "s#MODEL_IMAGE#$MODEL#" manifests/demo/layer.yaml >"$resource"
+# In the dream worker's own window its night would be over before the first question, so then it is day elsewhere.
+zone=America/Chicago offset=-06:00
+case $(date -u +%H) in 07 | 08 | 09 | 10 | 11 | 12) zone=Asia/Tokyo offset=+09:00 ;; esac
+sed "s#MODEL_IMAGE#$MODEL#; s#America/Chicago#$zone#" manifests/demo/layer.yaml >"$resource"
 step "Who would sit where at 3 in the night: the same resource planned without any cluster"
-show kubectl cherokee plan -f "$resource" --gpus bluefin=1x16303,redfin=2x16303 --at "$(date -d tomorrow +%F)T03:00:00-06:00"
+show kubectl cherokee plan -f "$resource" --gpus bluefin=1x16303,redfin=2x16303 --at "$(date -d tomorrow +%F)T03:00:00$offset"
 step "Applying one CherokeeCluster: conscious on bluefin, dream and backup on redfin"
 show kubectl get nodes -L nvidia.com/gpu.count,cherokee.ai/simulated-gpus
 kubectl get namespace "$NAMESPACE" >/dev/null 2>&1 || kubectl create namespace "$NAMESPACE" >/dev/null
