@@ -139,6 +139,16 @@ async fn a_password_that_was_deleted_by_hand_is_back_within_ten_minutes() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_password_that_was_deleted_by_hand_is_back_at_once_when_its_redis_changes() {
+    let ground = Ground::new();
+    ground.settled().await;
+    ground.server.delete("secrets", "n", PASSWORD);
+    ground.server.delete("statefulsets", "n", PASSWORD.strip_suffix("-password").unwrap());
+    // The clock stands still: no look is due.
+    ground.until("the Secret is back", || ground.server.get("secrets", "n", PASSWORD).is_some()).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_cluster_without_dra_is_served_and_its_kinds_are_followed_once_they_appear() {
     let ground = Ground::of(&[], &["resourceslices", "resourceclaims", "deviceclasses", "resourceclaimtemplates"]);
     ground.settled().await;
