@@ -1,6 +1,6 @@
 //! The fleet as the planner sees it: made from what the API server listed, by a pure function.
 
-use super::{holds::Holds, nodes, slices, sources::Sources};
+use super::{holds::Holds, nodes, requests::Used, slices, sources::Sources};
 use cherokee_api::{
     accelerator::{Accelerator, Access as Wanted},
     names::label,
@@ -18,6 +18,7 @@ pub fn fleet(sources: &Sources, accelerator: &Accelerator, tolerations: &[Tolera
     let mut published = slices::published(&sources.slices, &driver);
     let taken = slices::taken(&sources.claims, &driver);
     let holds = Holds::of(sources, &accelerator.resource_name);
+    let used = Used::of(&sources.pods, &accelerator.resource_name);
     let mut fleet = Fleet::default();
     for node in &sources.nodes {
         let Some(name) = node.metadata.name.clone() else { continue };
@@ -43,9 +44,9 @@ pub fn fleet(sources: &Sources, accelerator: &Accelerator, tolerations: &[Tolera
                     let id = DeviceId { node: name.clone(), uuid: p.device.uuid.clone() };
                     holds.get(&id).is_some() || taken.contains(&(p.pool.clone(), p.name.clone()))
                 });
-                let used = by_uuid.count();
-                let foreign = holds.foreign_use(&name, &accelerator.resource_name, &sources.pods);
-                let foreign = usize::try_from(foreign).unwrap_or(usize::MAX).saturating_add(used);
+                let by_uuid = by_uuid.count();
+                let foreign = usize::try_from(holds.foreign_use(&name, &used)).unwrap_or(usize::MAX);
+                let foreign = foreign.saturating_add(by_uuid);
                 plugin_devices(&name, plugged, &labels, &accelerator.resource_name, &holds, foreign)
             }
         };

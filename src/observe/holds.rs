@@ -1,11 +1,15 @@
 //! Who holds which device, from GpuHolds, and which of these devices pods use. Labels, annotations, owner references and status
 //! decide nothing about other clusters here.
 
-use super::{requests::requested, slices, sources::Sources};
-use crate::{stores::ended, time};
+use super::{
+    requests::{Used, is_on, requested},
+    slices,
+    sources::Sources,
+};
+use crate::time;
 use cherokee_api::{GpuHold, hold::HeldDevice, names::label};
 use cherokee_plan::{ClusterId, DeviceId, Holder};
-use k8s_openapi::api::{apps::v1::Deployment, core::v1::Pod};
+use k8s_openapi::api::apps::v1::Deployment;
 use kube::ResourceExt;
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -64,7 +68,8 @@ impl Holds {
 
     /// Devices of a node on which a worker is ready, and whose it is.
     pub(crate) fn running(&self, node: &str) -> impl Iterator<Item = (&str, &Holder)> {
-        let here = self.running.iter().filter(move |device| device.node == node);
+        let first = DeviceId { node: node.to_owned(), uuid: String::new() };
+        let here = self.running.range(first..).take_while(move |device| device.node == node);
         here.filter_map(|device| Some((device.uuid.as_str(), self.by.get(device)?)))
     }
 
@@ -73,14 +78,11 @@ impl Holds {
         self.ordinals.get(node).copied().unwrap_or(0)
     }
 
-    /// How many devices of the extended resource pods use on a node beyond those that their namespaces hold.
-    pub(crate) fn foreign_use(&self, node: &str, resource: &str, pods: &[Arc<Pod>]) -> u64 {
-        let mut used: BTreeMap<String, u64> = BTreeMap::new();
-        for pod in pods.iter().filter(|pod| is_on(pod, node)) {
-            *used.entry(pod.namespace().unwrap_or_default()).or_default() += requested(pod, resource);
-        }
-        let held = |namespace: String| self.by_namespace.get(&(node.to_owned(), namespace)).copied().unwrap_or(0);
-        used.into_iter().map(|(namespace, used)| used.saturating_sub(held(namespace))).sum()
+    /// How many devices pods use on a node beyond those that their namespaces hold there.
+    pub(crate) fn foreign_use(&self, node: &str, used: &Used) -> u64 {
+        let held =
+            |namespace: &str| self.by_namespace.get(&(node.to_owned(), namespace.to_owned())).copied().unwrap_or(0);
+        used.on(node).map(|(namespace, used)| used.saturating_sub(held(namespace))).fold(0, u64::saturating_add)
     }
 }
 
@@ -154,10 +156,6 @@ pub(crate) fn in_use(hold: &GpuHold, sources: &Sources) -> bool {
 fn is_of_slot<K: ResourceExt>(object: &K, hold: &GpuHold) -> bool {
     object.namespace().as_deref() == Some(&hold.spec.holder.namespace)
         && object.labels().get(label::SLOT).is_some_and(|slot| hold.spec.slots.iter().any(|held| held.name == *slot))
-}
-
-fn is_on(pod: &Pod, node: &str) -> bool {
-    pod.spec.as_ref().is_some_and(|spec| spec.node_name.as_deref() == Some(node)) && !ended(pod)
 }
 
 /// Devices that claims have been given for pods, by namespace and name of the cluster whose label the claims carry. The label

@@ -1,10 +1,11 @@
-//! How long the plans of the worst calendars take: 32 roles with eight windows each, the most that the schema admits.
+//! How long the worst plans take: calendars of 32 roles with eight windows each, the most that the schema admits, and growing
+//! fleets.
 //!
 //! `cargo run --release -p cherokee-plan --example worst` prints a table; `make bench` calls it.
 
 use cherokee_plan::{
-    Access, ClusterId, Device, Fleet, Holder, Intent, Layer, Mib, Model, Node, Role, Zone,
-    intent::{Activation, Placement, Seconds, Window},
+    Access, ClusterId, Device, DeviceId, Fleet, Holder, Intent, Layer, Mib, Model, Node, Role, Zone,
+    intent::{Activation, DeviceChoice, Placement, Seconds, Window},
     plan,
 };
 use chrono::{DateTime, Utc};
@@ -60,7 +61,49 @@ fn main() -> std::io::Result<()> {
         times.sort_by(f64::total_cmp);
         writeln!(out, "{:7.1} {:7.1} {:7.1}  {name}", times[0], times[PLANS / 2], times[PLANS - 1])?;
     }
+    writeln!(out, "16 roles, half of which name a product, on nodes with 8 GPUs each by the device plugin")?;
+    let mut before = None;
+    for nodes in [100, 200, 400, 800] {
+        let (intent, fleet) = (by_product(), plugged(nodes));
+        let times = (0..11).map(|_| {
+            let start = Instant::now();
+            std::hint::black_box(plan(&intent, &fleet, now));
+            start.elapsed().as_secs_f64() * 1000.0
+        });
+        let fastest = times.fold(f64::INFINITY, f64::min);
+        let growth = before.map_or_else(String::new, |b: f64| format!(", {:.1} times half of them", fastest / b));
+        writeln!(out, "{fastest:7.1} ms at best for {nodes} nodes{growth}")?;
+        before = Some(fastest);
+    }
     Ok(())
+}
+
+/// 16 roles that are always awake; every second one names a product.
+fn by_product() -> Intent {
+    let mut intent = intent(false, |_| Vec::new());
+    intent.roles.retain(|name, _| name.as_str() < "r16");
+    for (n, role) in intent.roles.values_mut().enumerate() {
+        role.activation = Activation::Always;
+        role.placement.device = (n % 2 == 0).then(|| DeviceChoice::Product("Simulated".into()));
+    }
+    intent
+}
+
+/// Nodes with eight devices each by the device plugin.
+fn plugged(nodes: u32) -> Fleet {
+    let one = fleet().nodes.remove("north").unwrap_or_default();
+    let node = |n| {
+        let name = format!("n{n:04}");
+        let devices = one
+            .devices
+            .iter()
+            .take(8)
+            .enumerate()
+            .map(|(i, device)| Device { uuid: DeviceId::of_ordinal(&name, i).uuid, ..device.clone() });
+        let node = Node { access: Access::DevicePlugin, devices: devices.collect(), ..one.clone() };
+        (name, node)
+    };
+    Fleet { nodes: (0..nodes).map(node).collect() }
 }
 
 fn windows(of: impl Fn(u32) -> (String, u32)) -> Vec<Window> {

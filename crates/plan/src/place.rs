@@ -15,6 +15,11 @@ use crate::{
 use chrono::{DateTime, Utc};
 use std::collections::BTreeSet;
 
+/// The first instant of the year 1, UTC.
+const FIRST: DateTime<Utc> = DateTime::from_timestamp(-62_135_596_800, 0).expect("a time that chrono has");
+/// The first instant of the year 9900, UTC.
+const LAST: DateTime<Utc> = DateTime::from_timestamp(250_246_195_200, 0).expect("a time that chrono has");
+
 /// Decides who of a cluster sits on which device, who is awake, who waits and why, and until when that holds.
 ///
 /// A device has one role, or roles joined by `shareWith`, awake or asleep. What a role holds stays its own unless its
@@ -25,7 +30,10 @@ use std::collections::BTreeSet;
 ///
 /// In CPU mode roles of one model on one node are one process with the sum of their sequences. Its node is the one named,
 /// the usable one with the labels that the live layout names, or else the first, or, with neither, empty for any.
+///
+/// Before the year 1 and after the year 9900 it is the plan of that year's first instant: no rule of a time zone reaches further.
 pub fn plan(intent: &Intent, fleet: &Fleet, now: DateTime<Utc>) -> Plan {
+    let now = now.clamp(FIRST, LAST);
     let calendars = calendar::of(intent);
     let formed = group::form(intent, &calendars);
     let mut plan = Plan::default();

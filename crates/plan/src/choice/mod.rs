@@ -109,7 +109,7 @@ impl<'a> Scene<'a> {
         if once.is_empty() {
             return Err(words::published_twice(group));
         }
-        let choosable = self.keep(once.clone(), |p| self.may_choose(group, p));
+        let choosable = self.choosable(group, &once);
         if choosable.is_empty() {
             return Err(words::not_choosable(group));
         }
@@ -182,25 +182,37 @@ impl<'a> Scene<'a> {
             .collect()
     }
 
+    /// Of devices in the order of the inventory, those of nodes on which the group may name what it names. Each node is looked at
+    /// once, so that the cost grows with the devices and not with their square.
+    fn choosable(&self, group: &Group<'_>, places: &[usize]) -> Vec<usize> {
+        let nodes = places.chunk_by(|a, b| self.places[*a].id.node == self.places[*b].id.node);
+        nodes.filter(|here| self.may_choose(group, &self.places[here[0]])).flatten().copied().collect()
+    }
+
     /// Under the device plugin the kubelet picks: a device may be named only where this cluster takes all of the node, and a
-    /// product only where all are alike.
+    /// product only where all are alike. Says the same of each device of a node.
     fn may_choose(&self, group: &Group<'_>, place: &Place<'_>) -> bool {
         if place.node.access != Access::DevicePlugin {
             return true;
         }
-        let here: Vec<&Place<'_>> =
-            self.places.iter().filter(|p| p.index.is_some() && p.id.node == place.id.node).collect();
+        let node = &place.id.node;
+        let here: Vec<&Place<'_>> = self.on_node(node).iter().filter(|p| p.index.is_some()).collect();
         group.roles.iter().all(|m| match &m.role.placement.device {
             None => true,
             Some(DeviceChoice::Product(_)) => here.iter().all(|p| p.product == place.product),
             Some(DeviceChoice::Index(_) | DeviceChoice::Uuid(_)) => {
-                let pinned = self
-                    .groups
-                    .iter()
-                    .filter(|g| g.roles.iter().any(|m| m.role.placement.node.as_ref() == Some(&place.id.node)));
+                let pinned =
+                    self.groups.iter().filter(|g| g.roles.iter().any(|m| m.role.placement.node.as_ref() == Some(node)));
                 pinned.count() >= here.len() && !here.iter().any(|p| self.is_held_by_others(p))
             }
         })
+    }
+
+    /// The devices of a node, which stand together in the inventory.
+    fn on_node(&self, node: &str) -> &[Place<'a>] {
+        let from = self.places.partition_point(|p| p.id.node.as_str() < node);
+        let until = self.places.partition_point(|p| p.id.node.as_str() <= node);
+        &self.places[from..until]
     }
 
     fn is_chosen(&self, group: &Group<'_>, placement: &Placement, place: &Place<'_>) -> bool {
@@ -255,7 +267,7 @@ impl<'a> Scene<'a> {
         let first = &self.places[candidates[0]];
         // Fewer devices than indexes named on the node: one that was there has gone, or never was.
         let named = self.indexes_named(&first.id.node);
-        let there = self.places.iter().filter(|p| p.index.is_some() && p.id.node == first.id.node).count();
+        let there = self.on_node(&first.id.node).iter().filter(|p| p.index.is_some()).count();
         let by_index = group.roles.iter().any(|m| matches!(m.role.placement.device, Some(DeviceChoice::Index(_))));
         if by_index && named > there {
             return words::fewer_than_named(group, &first.id.node, there, by);

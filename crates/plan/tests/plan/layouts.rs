@@ -2,10 +2,11 @@
 
 use crate::build::*;
 use cherokee_plan::{
-    Access, Fleet, Holder, Intent, Layer, Plan, RoleState,
+    Access, Fleet, Holder, Intent, Layer, Plan, Role, RoleState,
     intent::{Interval, Placement},
     plan,
 };
+use chrono::{DateTime, Utc};
 use std::collections::BTreeSet;
 
 const NOON: &str = "2026-11-24T18:00:00Z";
@@ -185,4 +186,29 @@ fn another_clusters_device_is_not_taken_and_not_named() {
     let codes: BTreeSet<_> = plan.waiting().map(|(role, w)| (role.as_str(), w.code.word())).collect();
     assert_eq!(codes, BTreeSet::from([("backup", "DeviceTaken"), ("conscious", "DeviceTaken")]));
     assert!(!serde_json::to_string(&plan).unwrap().contains("secretive"));
+}
+
+#[test]
+fn a_plan_at_the_ends_of_time_is_a_plan() {
+    let night = Role { activation: daily("0 2 * * *", 4), ..role(Layer::Subconscious, "resonance") };
+    let day = Role { activation: daily("0 6 * * 1-5", 16), ..role(Layer::Conscious, "resonance") };
+    let shared = Role { placement: sharing("day"), ..night.clone() };
+    let wish =
+        intent(&[("day", day), ("night", night), ("shared", shared), ("always", role(Layer::Backup, "resonance"))]);
+    let fleet = fleet(&[("north", 4)]);
+    let ends = [
+        DateTime::<Utc>::MIN_UTC,
+        DateTime::<Utc>::MAX_UTC,
+        at("-262000-01-01T00:00:00Z"),
+        at("0000-01-01T00:00:00Z"),
+        at("0001-01-01T00:00:00Z"),
+        at("1969-12-31T23:59:59Z"),
+        at("9999-12-31T23:59:59Z"),
+        at("+10000-01-01T00:00:00Z"),
+        at("+262000-12-31T23:59:59Z"),
+    ];
+    for now in ends {
+        let plan = plan(&wish, &fleet, now);
+        assert_eq!(plan.roles.len(), 4, "{now}");
+    }
 }
