@@ -18,7 +18,7 @@ use std::collections::BTreeSet;
 /// The first instant of the year 1, UTC.
 const FIRST: DateTime<Utc> = DateTime::from_timestamp(-62_135_596_800, 0).expect("a time that chrono has");
 /// The first instant of the year 9900, UTC.
-const LAST: DateTime<Utc> = DateTime::from_timestamp(250_246_195_200, 0).expect("a time that chrono has");
+const LAST: DateTime<Utc> = DateTime::from_timestamp(250_246_627_200, 0).expect("a time that chrono has");
 
 /// Decides who of a cluster sits on which device, who is awake, who waits and why, and until when that holds.
 ///
